@@ -1,0 +1,1 @@
+"""How Lotse is run: the command line, the local stack, partner and agreement files."""

@@ -1,0 +1,254 @@
+"""The code lists, each saying whether it may grow and what a reader makes of a code it does not know."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, NewType
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+READER = {"reader": True}
+"""Validation context of the open reader; without it unknown codes are refused."""
+
+READER_ONLY = "unknown"
+"""A fallback of this name is what a reader makes of an unknown code; no writer may say it."""
+
+# RFC 5646 in its canonical case; extensions and private use are left out, nobody here speaks them.
+LanguageTag = NewType(
+    "LanguageTag",
+    Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*$",
+            max_length=35,
+        ),
+    ],
+)
+
+
+class Code(StrEnum):
+    """A code list.
+
+    grows: codes may be added later. unknown: the code a reader takes for one it does not know; a growing list
+    must name it. A list that does not grow refuses unknown codes, for readers as for writers.
+    """
+
+    grows: ClassVar[bool]
+    fallback: ClassVar[str | None]
+
+    def __init_subclass__(cls, *, grows: bool, unknown: str | None = None) -> None:
+        super().__init_subclass__()
+        if grows != (unknown is not None):
+            raise TypeError(f"code list {cls.__name__}: only a list that grows names its `unknown` code, and it must")
+        if unknown is not None and unknown not in [member.value for member in cls]:
+            raise TypeError(f"code list {cls.__name__}: its `unknown` code {unknown!r} is not in the list")
+        cls.grows = grows
+        cls.fallback = unknown
+
+    @classmethod
+    def writable(cls) -> list[str]:
+        """Return the codes a writer may use, in the order of declaration."""
+        return [member.value for member in cls if member.value != READER_ONLY]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        if not cls.grows:
+            return schema
+        return core_schema.with_info_before_validator_function(cls._known_or_fallback, schema)
+
+    @classmethod
+    def _known_or_fallback(cls, value: Any, info: ValidationInfo) -> Any:
+        """Give a reader the fallback for a code that is unknown here; refuse a writer's `unknown`."""
+        if info.context == READER:
+            is_unknown = isinstance(value, str) and value not in cls._value2member_map_
+            return cls.fallback if is_unknown else value
+        if value == READER_ONLY:
+            raise PydanticCustomError("enum", "Input should be one of the codes of the list")
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        described = handler.resolve_ref_schema(result)
+        described["enum"] = cls.writable()
+        if cls.grows:
+            described |= {"x-grows": True, "x-unknown": cls.fallback}
+        return result
+
+
+class Scope(Code, grows=True, unknown=READER_ONLY):
+    """What one consent allows; an unknown scope allows nothing."""
+
+    TRANSFER = "transfer"
+    FEEDBACK_STATUS = "feedback-status"
+    FEEDBACK_OUTCOME = "feedback-outcome"
+    COOPERATION = "cooperation"
+    UNKNOWN = READER_ONLY
+
+
+class ConsentState(Code, grows=True, unknown=READER_ONLY):
+    """Where a consent stands (ISO/IEC TS 27560 event states); only `given` allows anything."""
+
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    UNKNOWN = READER_ONLY
+
+
+class ConsentForm(Code, grows=True, unknown=READER_ONLY):
+    """How a consent was expressed; all are proof, the strength differs."""
+
+    PAPER = "paper"
+    SIGNATURE_PAD = "signature-pad"
+    ELECTRONIC_CLICK = "electronic-click"
+    ORAL_DOCUMENTED = "oral-documented"
+    UNKNOWN = READER_ONLY
+
+
+class DataCategory(Code, grows=True, unknown=READER_ONLY):
+    """The parts of a person's record that are sealed, consented to and handed out one by one."""
+
+    IDENTITY = "identity"
+    """The name."""
+    CONTACT = "contact"
+    """One contact channel."""
+    LANGUAGE = "language"
+    """The preferred language and the wish for an interpreter."""
+    AGE = "age"
+    """The birth date or the age band."""
+    UNKNOWN = READER_ONLY
+
+
+class AgeBand(Code, grows=False):
+    """Age in completed years, as coarse as the choice of a service needs it."""
+
+    UNDER_12 = "under-12"
+    FROM_12 = "12-14"
+    FROM_15 = "15-17"
+    FROM_18 = "18-26"
+    FROM_27 = "27-plus"
+
+
+class ChannelKind(Code, grows=False):
+    """How a person wishes to be reached."""
+
+    PHONE = "phone"
+    SMS = "sms"
+    MESSENGER = "messenger"
+    EMAIL = "email"
+    POST = "post"
+
+
+class ErasureReason(Code, grows=True, unknown=READER_ONLY):
+    """Why a person's record was erased."""
+
+    NEVER_CONSENTED = "never-consented"
+    REQUESTED = "requested"
+    RETENTION = "retention"
+    UNKNOWN = READER_ONLY
+
+
+class ReferralState(Code, grows=True, unknown=READER_ONLY):
+    """Where a referral stands: FHIR Task names, and `detached` for one that goes on without Lotse."""
+
+    REQUESTED = "requested"
+    RECEIVED = "received"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    DETACHED = "detached"
+    UNKNOWN = READER_ONLY
+
+
+class RejectionReason(Code, grows=True, unknown="other"):
+    """Why a service cannot take a person; never a judgement on the person."""
+
+    NOT_ELIGIBLE = "not-eligible"
+    NO_CAPACITY = "no-capacity"
+    SERVICE_NOT_PROVIDED = "service-not-provided"
+    ALREADY_ENROLLED = "already-enrolled"
+    OUT_OF_AREA = "out-of-area"
+    LANGUAGE_NOT_AVAILABLE = "language-not-available"
+    MISSING_INFORMATION = "missing-information"
+    CONFLICT_OF_INTEREST = "conflict-of-interest"
+    OTHER = "other"
+
+
+class Outcome(Code, grows=True, unknown="other"):
+    """What came of a completed referral."""
+
+    ENROLLED = "enrolled"
+    ADVISED_ONCE = "advised-once"
+    NEED_MET = "need-met"
+    NEED_PARTLY_MET = "need-partly-met"
+    CLIENT_DECLINED = "client-declined"
+    COULD_NOT_CONTACT = "could-not-contact"
+    REFERRED_ONWARD = "referred-onward"
+    NO_LONGER_NEEDED = "no-longer-needed"
+    MOVED_AWAY = "moved-away"
+    OTHER = "other"
+
+
+class EndMode(Code, grows=False):
+    """How a referral ended early: cancelled before the first contact, detached after it."""
+
+    CANCELLED = "cancelled"
+    DETACHED = "detached"
+
+
+class EndReason(Code, grows=True, unknown="other"):
+    """Why a referral ended before its work was done."""
+
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_EXPIRED = "consent-expired"
+    PERSON_ERASED = "person-erased"
+    PERSON_DECLINED = "person-declined"
+    RECALLED = "recalled"
+    DUPLICATE = "duplicate"
+    OTHER = "other"
+
+
+class ContactLevel(Code, grows=False):
+    """The two levels on which the agreement asks every partner to name contacts."""
+
+    COORDINATING = "coordinating"
+    OPERATIONAL = "operational"
+
+
+class ServiceType(Code, grows=True, unknown="other"):
+    """The kind of service: MBE, JMD and MFD are the migration services' own official names."""
+
+    MBE = "MBE"
+    JMD = "JMD"
+    MFD = "MFD"
+    JOBCENTER = "jobcenter"
+    INTEGRATION_OFFICE = "integration-office"
+    OTHER = "other"
+
+
+class OfferStatus(Code, grows=False):
+    """Whether an offer can be used now (the values of HSDS 3.1, spelled as there)."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DEFUNCT = "defunct"
+    TEMPORARILY_CLOSED = "temporarily closed"
+
+
+class LegalRegime(Code, grows=False):
+    """The data protection law a unit works under."""
+
+    DSGVO = "DSGVO"
+    KDG = "KDG"
+    SGB_X = "SGB-X"
+
+
+class PartnerRole(Code, grows=False):
+    """A unit's part in the agreement."""
+
+    CITY = "city"
+    JOBCENTER = "jobcenter"
+    MIGRATION_SERVICE = "migration-service"

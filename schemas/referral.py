@@ -1,0 +1,87 @@
+"""Referrals: a person on the way from one unit to another unit's offer.
+
+`state` stays inside: from it a service restored to an older day adopts what it had already said. The sender
+hears what the person allowed: received, rejected and ended always, the rest with a feedback consent.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated
+
+from schemas.codes import EndMode, EndReason, Outcome, ReferralState, RejectionReason, Scope
+from schemas.envelope import CaseEvent
+from schemas.ids import ConsentId, OfferId, PartnerSlug, ReferralId, UnitId, partner_of
+from schemas.visibility import Party, Shared
+
+BOTH = frozenset({Party.SENDER, Party.RECIPIENT})
+
+
+class ReferralEvent(CaseEvent, abstract=True):
+    """Something happened to one referral."""
+
+    referral_id: Annotated[ReferralId, Shared]
+    from_unit: Annotated[UnitId, Shared]
+    to_unit: Annotated[UnitId, Shared]
+    offer_id: Annotated[OfferId, Shared]
+    state: ReferralState
+
+    def parties(self) -> Mapping[Party, PartnerSlug]:
+        """Return the referring partner (sender) and the one referred to (recipient)."""
+        return {Party.SENDER: partner_of(self.from_unit), Party.RECIPIENT: partner_of(self.to_unit)}
+
+
+class ReferralRequested(ReferralEvent, type="lotse.referral.requested.v1", audience=BOTH):
+    """A unit asked another to take a person, with the person's consent."""
+
+    consent_id: ConsentId
+
+
+class ReferralReceived(ReferralEvent, type="lotse.referral.received.v1", audience=BOTH):
+    """The request reached the service."""
+
+
+class ReferralAccepted(
+    ReferralEvent, type="lotse.referral.accepted.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
+):
+    """The service takes the person."""
+
+
+class ReferralRejected(ReferralEvent, type="lotse.referral.rejected.v1", audience=BOTH):
+    """The service cannot take the person."""
+
+    reason: Annotated[RejectionReason, Shared]
+
+
+class ReferralStarted(
+    ReferralEvent, type="lotse.referral.started.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
+):
+    """The service met the person for the first time."""
+
+    first_contact_on: Annotated[date, Shared]
+
+
+class ReferralCompleted(
+    ReferralEvent, type="lotse.referral.completed.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
+):
+    """The service finished its work on a referral."""
+
+    outcome: Annotated[Outcome, Shared(needs=Scope.FEEDBACK_OUTCOME)]
+
+
+class ReferralEnded(ReferralEvent, type="lotse.referral.ended.v1", audience=BOTH, closing=True):
+    """A referral ended early: cancelled before the first contact, or detached after it."""
+
+    mode: Annotated[EndMode, Shared(needs=Scope.FEEDBACK_STATUS)]
+    reason: Annotated[EndReason, Shared(needs=Scope.FEEDBACK_STATUS)]
+
+
+class ReferralStatusShared(
+    ReferralEvent,
+    type="lotse.referral.status_shared.v1",
+    audience={Party.SENDER},
+    sender_needs=Scope.FEEDBACK_STATUS,
+):
+    """The person allowed feedback after the fact: where the referral stands now, not how it came there."""
+
+    status: Annotated[ReferralState, Shared]
+    outcome: Annotated[Outcome | None, Shared(needs=Scope.FEEDBACK_OUTCOME)] = None

@@ -1,0 +1,98 @@
+"""TOML files that people write: read into a model, or refused with one sentence that a person can act on."""
+
+import tomllib
+import types
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+
+class FileError(ValueError):
+    """A file is wrong; the text is one sentence that names file and field and says what would be right."""
+
+
+class FileModel(BaseModel):
+    """A table of such a file. Each field's `description` says what would be right, after "it should be"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=FileModel)
+
+
+def read_toml(path: Path, model: type[Model], error: type[FileError]) -> Model:
+    """Read a file into a model. Raises `error`."""
+    try:
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as fault:
+        raise error(f"{path} cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError:
+        raise error(f"{path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as fault:
+        raise error(f"{path} is not valid TOML: {fault}") from fault
+    except ValidationError as fault:
+        raise error(f"{path}: {_sentence(model, fault.errors(include_url=False)[0])}") from fault
+
+
+def _sentence(model: type[FileModel], fault: ErrorDetails) -> str:
+    """Say what is wrong with one field and what would be right."""
+    tables, field = _walk(model, fault["loc"])
+    where = ", ".join(_place(fault["loc"])) or "the file"
+    if fault["type"] == "extra_forbidden":
+        return f"{where} is not a known key; known here are {', '.join(_keys(tables))}"
+    if fault["type"] == "value_error":
+        return f"{where} is wrong: {fault['ctx']['error']}"
+    right = f"it should be {field.description}" if field and field.description else fault["msg"]
+    if fault["type"] == "missing":
+        return f"{where} is missing; {right}"
+    return f"{where} is {_shortened(fault['input'])}; {right}"
+
+
+def _place(loc: tuple[int | str, ...]) -> list[str]:
+    """Spell a location as a person would: `unit 2, regime`; list positions count from 1."""
+    words: list[str] = []
+    for step in loc:
+        if isinstance(step, int) and words:
+            words[-1] += f" {step + 1}"
+        else:
+            words.append(str(step))
+    return words
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """Follow a location into the models: the innermost table, and the field it ends in, if any."""
+    table: type[BaseModel] = model
+    field: FieldInfo | None = None
+    for step in loc:
+        named = {field.alias or name: field for name, field in table.model_fields.items()}.get(str(step))
+        if named is not None:
+            field, inside = named, _models(named.annotation)
+            table = inside[0] if len(inside) == 1 else table
+        elif field is not None:
+            table = next((one for one in _models(field.annotation) if _has_tag(one, step)), table)
+    return table, field
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """List the models a field's type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
+        return [model for argument in get_args(annotation) for model in _models(argument)]
+    return []
+
+
+def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
