@@ -1,0 +1,156 @@
+"""Who is calling: OAuth 2 bearer tokens (JWT) of trusted issuers become a Principal."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from services.chassis.config import StartError
+
+# Asymmetric only: with a shared-secret algorithm the public key itself would sign (key confusion).
+ALGORITHMS = ["ES256", "RS256", "PS256"]
+LEEWAY_SECONDS = 10
+CACHED_TOKENS = 10_000
+REFRESH_SECONDS = 60.0
+MAX_TOKEN_BYTES = 8192
+
+
+class InvalidToken(Exception):
+    """The token cannot be trusted; the text says why without repeating it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller: a partner's unit with its roles. Operators of the data centre belong to no partner ("")."""
+
+    subject: str
+    partner: str
+    unit: str
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A trusted issuer: `jwks` is a file or an https address."""
+
+    name: str
+    audience: str
+    jwks: str
+
+
+def load_issuers(path: Path) -> Sequence[Issuer]:
+    """Read the issuers file. Raises StartError naming file and key."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))["issuer"]
+        issuers = [Issuer(str(table["name"]), str(table["audience"]), str(table["jwks"])) for table in tables]
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StartError(f"{path}: cannot be read as TOML ({error}).") from None
+    except (KeyError, TypeError) as error:
+        raise StartError(f"{path}: each [[issuer]] needs name, audience and jwks (missing: {error}).") from None
+    for issuer in issuers:
+        if not issuer.jwks.startswith("https://") and not (path.parent / issuer.jwks).is_file():
+            raise StartError(f"{path}: jwks of {issuer.name} is neither a file nor an https address.")
+    return [Issuer(each.name, each.audience, _absolute(path.parent, each.jwks)) for each in issuers]
+
+
+def _absolute(folder: Path, jwks: str) -> str:
+    return jwks if jwks.startswith("https://") else str(folder / jwks)
+
+
+class Verifier:
+    """Checks tokens; a checked one is remembered until it expires."""
+
+    def __init__(self, issuers: Sequence[Issuer], partners: frozenset[str]) -> None:
+        self._issuers = {issuer.name: issuer for issuer in issuers}
+        self._partners = partners
+        self._keys: dict[str, tuple[float, KeySet]] = {}
+        self._checked: dict[bytes, tuple[Principal, float]] = {}
+
+    async def verify(self, token: str) -> Principal:
+        """The caller behind a token. Raises InvalidToken."""
+        if len(token) > MAX_TOKEN_BYTES:
+            raise InvalidToken("the token is too long")
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        cached = self._checked.get(digest)
+        if cached is not None and cached[1] > time.time():
+            return cached[0]
+        claims = await self._claims(token)
+        principal = self._principal(claims)
+        if len(self._checked) >= CACHED_TOKENS:
+            self._checked.clear()
+        self._checked[digest] = (principal, float(claims["exp"]))
+        return principal
+
+    async def _claims(self, token: str) -> Mapping[str, Any]:
+        issuer = self._issuers.get(_claimed_issuer(token))
+        if issuer is None:
+            raise InvalidToken("the token's issuer is not trusted here")
+        try:
+            decoded = jwt.decode(token, await self._key_set(issuer), algorithms=ALGORITHMS)
+        except (JoseError, ValueError) as first_error:
+            try:  # the issuer may have rotated its keys
+                decoded = jwt.decode(token, await self._key_set(issuer, fresh=True), algorithms=ALGORITHMS)
+            except (JoseError, ValueError):
+                raise InvalidToken("the token's signature is not valid") from first_error
+        registry = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": issuer.name},
+            aud={"essential": True, "value": issuer.audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        try:
+            registry.validate(decoded.claims)
+        except (JoseError, ValueError, TypeError) as error:
+            raise InvalidToken(f"the token's claims are not valid: {getattr(error, 'error', 'claims')}") from error
+        return decoded.claims
+
+    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+        roles, partner, unit = claims.get("roles"), claims.get("partner", ""), claims.get("unit", "")
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise InvalidToken("the token's claim roles must be a list of texts")
+        if not isinstance(partner, str) or not isinstance(unit, str):
+            raise InvalidToken("the token's claims partner and unit must be texts")
+        if partner not in self._partners and not (partner == "" and roles == ["operator"]):
+            raise InvalidToken("the token's partner is not part of the agreement")
+        if unit and not unit.startswith(f"{partner}/"):
+            raise InvalidToken("the token's unit does not belong to its partner")
+        return Principal(str(claims["sub"]), partner, unit, frozenset(roles))
+
+    async def _key_set(self, issuer: Issuer, *, fresh: bool = False) -> KeySet:
+        known = self._keys.get(issuer.name)
+        if known is not None and not (fresh and time.monotonic() - known[0] > REFRESH_SECONDS):
+            return known[1]
+        keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
+        self._keys[issuer.name] = (time.monotonic(), keys)
+        return keys
+
+
+def _claimed_issuer(token: str) -> str:
+    """The issuer the token says it is from, before anything about it is trusted."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return str(claims["iss"])
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidToken("the token is not a JWT") from None
+
+
+async def _load(where: str) -> str:
+    if not where.startswith("https://"):
+        return await asyncio.to_thread(Path(where).read_text, "utf-8")
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(where) as response:
+        response.raise_for_status()
+        return await response.text()

@@ -1,0 +1,98 @@
+"""Settings of one service process, read from the environment (prefix LOTSE_) and checked before anything starts."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Role = Literal["api", "consumer", "relay", "jobs", "sender"]
+ALL_ROLES: frozenset[Role] = frozenset({"api", "consumer", "relay", "jobs", "sender"})
+
+
+class StartError(Exception):
+    """The service cannot start; the text is one sentence that names what is wrong and what to do."""
+
+
+class Settings(BaseSettings):
+    """What one process needs to know; every field is the variable LOTSE_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="LOTSE_", frozen=True, extra="ignore")
+
+    database_url: PostgresDsn = Field(repr=False)
+    keys_database_url: PostgresDsn | None = Field(None, repr=False)
+    kafka: str = Field(min_length=3)
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_tls_ca: Path | None = None
+    topic_prefix: str = Field("lotse", pattern=r"^[a-z0-9-]+$")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8000, ge=0, le=65535)
+    roles: Annotated[frozenset[Role], NoDecode] = ALL_ROLES
+    partners_dir: Path
+    agreement_file: Path | None = None
+    secrets_dir: Path
+    issuers_file: Path
+    agreement: str = Field("koblenz", pattern=r"^[a-z0-9-]+$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_body_bytes: int = Field(256 * 1024, ge=1024)
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _split_roles(cls, value: object) -> object:
+        return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("partners_dir", "secrets_dir")
+    @classmethod
+    def _is_directory(cls, path: Path) -> Path:
+        if not path.is_dir():
+            raise ValueError(f"{path} is not a directory")
+        return path
+
+    @field_validator("issuers_file")
+    @classmethod
+    def _is_file(cls, path: Path) -> Path:
+        if not path.is_file():
+            raise ValueError(f"{path} is not a file")
+        return path
+
+    @model_validator(mode="after")
+    def _user_with_password(self) -> "Settings":
+        if bool(self.kafka_user) != bool(self.kafka_password.get_secret_value()):
+            raise ValueError("LOTSE_KAFKA_USER and LOTSE_KAFKA_PASSWORD are given together or not at all")
+        return self
+
+    def physical(self, topic: str) -> str:
+        """The topic's name on the broker: its first label replaced by the configured prefix."""
+        return f"{self.topic_prefix}.{topic.partition('.')[2]}"
+
+    def logical(self, topic: str) -> str:
+        """The reverse of `physical`."""
+        return f"lotse.{topic.removeprefix(self.topic_prefix + '.')}"
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises StartError naming the first wrong or missing variable; never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        variable = "LOTSE_" + "_".join(str(part) for part in first["loc"]).upper() if first["loc"] else "environment"
+        reason = (
+            "is not set" if first["type"] == "missing" else f"is wrong: {first['msg'].removeprefix('Value error, ')}"
+        )
+        raise StartError(f"Setting {variable} {reason}; see docs/operations.md for what it means.") from None
+
+
+def read_secret(settings: Settings, name: str) -> bytes:
+    """The secret of that name (hex digits in a file of the secrets directory) as bytes.
+
+    Raises StartError when the file is missing or is not hex; the value is never part of the message.
+    """
+    path = settings.secrets_dir / name
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        raise StartError(f"Secret file {path} is missing; `lotse apply` makes it.") from None
+    except ValueError:
+        raise StartError(f"Secret file {path} must hold hex digits only.") from None

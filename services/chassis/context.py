@@ -1,0 +1,46 @@
+"""What one running service is made of, handed to its routes, handlers and jobs."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+
+from schemas.partner_file import Partners
+from services.chassis.auth import Verifier
+from services.chassis.config import Settings
+from services.chassis.db import Database
+from services.chassis.handling import Handlers
+from services.chassis.pairwise import References
+from services.chassis.schedule import Job
+
+
+@dataclass
+class Context:
+    """One process's open parts. `resources` is what only this service has (intake: its vault)."""
+
+    service: str
+    settings: Settings
+    database: Database
+    partners: Partners
+    references: References
+    verifier: Verifier
+    idempotency_secret: bytes
+    resources: Any = None
+
+
+def _no_jobs(_context: Context) -> Sequence[Job]:
+    return []
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service says about itself; `app.py` of each service holds one."""
+
+    name: str
+    title: str
+    routers: Sequence[APIRouter]
+    handlers: Callable[[Context], Handlers]
+    jobs: Callable[[Context], Sequence[Job]] = _no_jobs
+    resources: Callable[[Context], AbstractAsyncContextManager[Any]] | None = field(default=None)

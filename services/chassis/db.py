@@ -1,0 +1,97 @@
+"""PostgreSQL: one pool a process, transactions opened by the four ways in, and the database's clock."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import asyncpg
+
+Connection: TypeAlias = asyncpg.Connection
+
+# SQLSTATE classes and codes that pass by themselves: connection, serialization and deadlock, resources and
+# disk full, operator intervention, system error, read-only after a failover, lock timeout.
+TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+TRANSIENT_CODES = frozenset({"25006", "55P03"})
+
+# A half-open connection must not hold a lock or a snapshot for hours: the server notices within half a minute.
+KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work can succeed later without a change of code or data."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_CODES
+    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+
+
+async def connect(url: str, name: str) -> Connection:
+    """A connection outside the pool, for what must survive a pool's reset: advisory locks, LISTEN."""
+    conn = await asyncpg.connect(
+        url, timeout=10, command_timeout=60, server_settings={"application_name": name, **KEEPALIVES}
+    )
+    await _codecs(conn)
+    return conn
+
+
+async def now(conn: Connection) -> datetime:
+    """The time of this transaction's decisions (UTC). Read it once, after the locks, and pass it down."""
+    moment: datetime = await conn.fetchval("select chassis.lotse_now()")
+    return moment
+
+
+class Database:
+    """One pool of connections to a service's database."""
+
+    def __init__(self, pool: Any, on_commit: Callable[[], None]) -> None:
+        self._pool = pool
+        self.on_commit = on_commit
+
+    @classmethod
+    async def open(cls, url: str, name: str, *, min_size: int = 1, max_size: int = 16) -> "Database":
+        """Connect. Raises OSError or asyncpg errors when the database cannot be reached.
+
+        min_size: with 0 the first use connects, not this.
+        """
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=10,
+            command_timeout=60,
+            init=_codecs,
+            server_settings={
+                "application_name": name,
+                "idle_in_transaction_session_timeout": "60s",
+                **KEEPALIVES,
+            },
+        )
+        return cls(pool, on_commit=lambda: None)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction: commits when the block ends, rolls back when it raises; wakes the relay after the commit."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            yield conn
+        self.on_commit()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A connection for statements that only read, each its own transaction."""
+        async with self._pool.acquire() as conn:
+            yield conn
+
+    async def close(self) -> None:
+        """Close the pool; a connection that does not come back within 5 s is cut."""
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _codecs(conn: Connection) -> None:
+    await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)

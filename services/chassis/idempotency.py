@@ -1,0 +1,82 @@
+"""Idempotency-Key: the same request twice is done once; its row is the first lock of the transaction.
+
+Scope: partner, route, key. Only a keyed hash of the request and the ids of the result are kept, never a body.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.schedule import Job
+
+KEPT = timedelta(days=7)
+
+
+class Scope(NamedTuple):
+    """Whose key it is, and for what."""
+
+    partner: str
+    route: str
+    key: str
+
+
+def digest(secret: bytes, path: str, body: bytes) -> bytes:
+    """A hash of the request that tells nothing about it without the secret."""
+    return hmac.new(secret, path.encode() + b"\0" + body, hashlib.sha256).digest()
+
+
+class SwappedKey(Exception):
+    """The key was used before for another request."""
+
+
+async def claim(conn: Connection, scope: Scope, request_digest: bytes) -> list[str] | None:
+    """Take the key for this transaction, or return the ids of the request that used it before.
+
+    Waits for another transaction that holds it. Raises SwappedKey when the earlier request was another one.
+    """
+    fresh = await conn.fetchval(
+        """
+        insert into chassis.idempotency (partner, route, key, digest, created_at)
+        values ($1, $2, $3, $4, chassis.lotse_now())
+        on conflict do nothing returning 1
+        """,
+        *scope,
+        request_digest,
+    )
+    if fresh:
+        return None
+    row = await conn.fetchrow(
+        "select digest, ids from chassis.idempotency where partner = $1 and route = $2 and key = $3", *scope
+    )
+    if row is None or not hmac.compare_digest(row["digest"], request_digest):
+        raise SwappedKey
+    return list(row["ids"])
+
+
+async def store(conn: Connection, scope: Scope, ids: Sequence[str]) -> None:
+    """Remember what the request made."""
+    await conn.execute(
+        "update chassis.idempotency set ids = $4 where partner = $1 and route = $2 and key = $3",
+        *scope,
+        list(ids),
+    )
+
+
+async def _find(conn: Connection, now: datetime, limit: int) -> Sequence[datetime]:
+    oldest = await conn.fetchval("select min(created_at) from chassis.idempotency where created_at < $1", now - KEPT)
+    return [oldest] if oldest else []
+
+
+def _no_keys(_item: datetime) -> Sequence[Key]:
+    return []
+
+
+async def _forget(conn: Connection, _item: datetime, now: datetime) -> None:
+    await conn.execute("delete from chassis.idempotency where created_at < $1", now - KEPT)
+
+
+FORGET_OLD_KEYS = Job("forget-idempotency-keys", timedelta(hours=1), _find, _no_keys, _forget)

@@ -1,0 +1,82 @@
+"""The next offset of each partition, stored in the transaction of the effect: one is never without the other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from services.chassis.db import Connection
+from services.chassis.records import Record
+
+
+class Partition(NamedTuple):
+    """A partition of a topic (logical name)."""
+
+    topic: str
+    partition: int
+
+
+class Abandoned(Exception):
+    """Another process has already gone past this batch's first offset; its work must not be applied again."""
+
+
+async def advance(conn: Connection, batch: Sequence[Record]) -> None:
+    """Move the offsets of the batch's partitions past it. Raises Abandoned when one is already further on."""
+    first: dict[Partition, int] = {}
+    last: dict[Partition, int] = {}
+    for record in batch:
+        where = Partition(record.topic, record.partition)
+        first.setdefault(where, record.offset)
+        last[where] = record.offset
+    partitions = sorted(first)
+    moved = await conn.fetch(
+        """
+        update chassis.next_offset as stored set next_offset = batch.last_offset + 1
+        from (select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+              as given (topic, partition, first_offset, last_offset) order by topic, partition) as batch
+        where stored.topic = batch.topic and stored.partition = batch.partition
+          and stored.next_offset <= batch.first_offset
+        returning 1
+        """,
+        [where.topic for where in partitions],
+        [where.partition for where in partitions],
+        [first[where] for where in partitions],
+        [last[where] for where in partitions],
+    )
+    if len(moved) != len(partitions):
+        raise Abandoned
+
+
+async def stored(conn: Connection, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+    """The next offsets of those partitions that this service has read before."""
+    wanted = list(partitions)
+    rows = await conn.fetch(
+        """
+        select topic, partition, next_offset from chassis.next_offset
+        join unnest($1::text[], $2::int[]) as wanted (topic, partition) using (topic, partition)
+        """,
+        [where.topic for where in wanted],
+        [where.partition for where in wanted],
+    )
+    return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def begin(conn: Connection, where: Partition, *, beginning: int, end: int) -> None:
+    """Note a partition met for the first time; a trimmed one accepts first versions above 1 up to its present end."""
+    await conn.execute(
+        """
+        insert into chassis.next_offset (topic, partition, next_offset, baseline_until) values ($1, $2, $3, $4)
+        on conflict do nothing
+        """,
+        where.topic,
+        where.partition,
+        beginning,
+        end if beginning > 0 else 0,
+    )
+
+
+async def baselines(conn: Connection, batch: Sequence[Record]) -> Mapping[Partition, int]:
+    """Up to which offset an unknown key may begin above version 1, by partition of the batch."""
+    rows = await conn.fetch(
+        "select topic, partition, baseline_until from chassis.next_offset where topic = any($1)",
+        list({record.topic for record in batch}),
+    )
+    return {Partition(row["topic"], row["partition"]): row["baseline_until"] for row in rows}

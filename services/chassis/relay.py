@@ -1,0 +1,223 @@
+"""The relay: outbox rows to Kafka in order, deleted when Kafka has them.
+
+One relay a service (an advisory lock on its own connection). Per partition nothing later is sent before the earlier
+is acknowledged, and at the first failure everything stops: what was acknowledged is deleted, and a fresh producer
+begins again at the oldest row. A crash in between repeats events, never loses or reorders them.
+"""
+
+import asyncio
+import ssl
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.partitioner import DefaultPartitioner
+
+from services.chassis import db
+from services.chassis.config import Settings
+from services.chassis.db import Connection
+from services.chassis.log import describe
+from services.chassis.metrics import RELAYED
+
+log = structlog.get_logger()
+
+LOCK_ID = 0x4C6F747365  # "Lotse"
+ROWS_A_PASS = 2000
+POLL_SECONDS = 0.05
+LOCK_POLL_SECONDS = 0.5
+SEND_SECONDS = 20.0
+MISSING_TOPIC_PAUSE_SECONDS = 5.0
+# One record may have 256 KiB and must fit a batch together with its key and headers.
+BATCH_BYTES = 400 * 1024
+
+_partition_for = DefaultPartitioner()
+
+
+class SendFailed(Exception):
+    """Kafka did not acknowledge a batch in time or refused it; the cause is attached."""
+
+
+class Row(NamedTuple):
+    """One outbox row as the relay sends it."""
+
+    seq: int
+    topic: str
+    key: bytes
+    headers: list[tuple[str, bytes]]
+    value: bytes
+
+
+class Relay:
+    """Moves one service's outbox to Kafka while this process holds the lock."""
+
+    def __init__(self, service: str, settings: Settings) -> None:
+        self._service = service
+        self._settings = settings
+        self._missing: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Take the lock, then send for ever. Raises on the first failure: the next run starts with a fresh producer."""
+        url = str(self._settings.database_url)
+        conn = await db.connect(url, f"lotse-{self._service}-relay")
+        try:
+            await self._take_lock(conn)
+            wake = asyncio.Event()
+            await conn.add_listener("lotse_outbox", lambda *_: wake.set())
+            producer = make_producer(self._service, self._settings)
+            try:
+                await producer.start()
+                log.info("relay_started")
+                await self._loop(conn, producer, wake)
+            finally:
+                await stop_producer(producer)
+        finally:
+            conn.terminate()
+
+    async def _take_lock(self, conn: Connection) -> None:
+        """Ask again and again: a statement that waits for the lock would hold back vacuum for as long."""
+        while not await conn.fetchval("select pg_try_advisory_lock($1)", LOCK_ID):  # noqa: ASYNC110  # it is in PostgreSQL
+            await asyncio.sleep(LOCK_POLL_SECONDS)
+
+    async def _loop(self, conn: Connection, producer: Any, wake: asyncio.Event) -> None:
+        while True:
+            wake.clear()
+            if await self.send_pass(conn, producer):
+                continue
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await wake.wait()
+            except TimeoutError:
+                continue
+
+    async def send_pass(self, conn: Connection, producer: Any) -> int:
+        """Send up to 2000 of the oldest rows and delete those acknowledged; returns how many. Raises SendFailed."""
+        rows = await oldest_rows(conn, list(self._skipped_topics()))
+        if not rows:
+            return 0
+        partitions = await self._by_partition(producer, rows)
+        results = await asyncio.gather(
+            *(self._send_partition(producer, topic, number, part) for (topic, number), part in partitions.items())
+        )
+        acknowledged = [seq for seqs, _ in results for seq in seqs]
+        await conn.execute("delete from chassis.outbox where seq = any($1)", acknowledged)
+        RELAYED.inc(len(acknowledged))
+        for _, error in results:
+            if error is not None:
+                raise SendFailed from error
+        return len(acknowledged)
+
+    async def _by_partition(self, producer: Any, rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
+        """Rows by physical topic and partition, in order; rows of a topic that does not exist stay behind."""
+        parts: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        numbers: dict[str, list[int]] = {}
+        for row in rows:
+            if row.topic not in numbers:
+                numbers[row.topic] = await self._partition_numbers(producer, row.topic)
+            available = numbers[row.topic]
+            if available:
+                number = _partition_for(row.key, available, available)
+                parts[self._settings.physical(row.topic), number].append(row)
+        return parts
+
+    async def _partition_numbers(self, producer: Any, topic: str) -> list[int]:
+        try:
+            return sorted(await producer.partitions_for(self._settings.physical(topic)))
+        except UnknownTopicOrPartitionError:
+            log.error("topic_missing", topic=topic, way_out="lotse apply")
+            self._missing[topic] = asyncio.get_running_loop().time() + MISSING_TOPIC_PAUSE_SECONDS
+            return []
+
+    def _skipped_topics(self) -> Sequence[str]:
+        moment = asyncio.get_running_loop().time()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > moment}
+        return list(self._missing)
+
+    async def _send_partition(
+        self, producer: Any, topic: str, number: int, rows: list[Row]
+    ) -> tuple[list[int], BaseException | None]:
+        """Send one partition's rows batch by batch, each awaited before the next; stops at the first failure."""
+        acknowledged: list[int] = []
+        while rows:
+            batch, taken = fill_batch(producer, rows)
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await (await producer.send_batch(batch, topic, partition=number))
+            except (KafkaError, TimeoutError, OSError) as error:
+                log.warning("send_failed", topic=topic, partition=number, error=describe(error))
+                return acknowledged, error
+            acknowledged += [row.seq for row in rows[:taken]]
+            rows = rows[taken:]
+        return acknowledged, None
+
+
+async def oldest_rows(conn: Connection, skipped_topics: list[str]) -> list[Row]:
+    """The oldest outbox rows in order, without those of `skipped_topics`."""
+    rows = await conn.fetch(
+        """
+        select seq, topic, key, headers, value from chassis.outbox
+        where topic <> all($1::text[]) order by seq limit $2
+        """,
+        skipped_topics,
+        ROWS_A_PASS,
+    )
+    return [
+        Row(
+            seq,
+            topic,
+            key.encode(),
+            list(zip(flat[::2], (text.encode() for text in flat[1::2]), strict=True)),
+            value,
+        )
+        for seq, topic, key, flat, value in rows
+    ]
+
+
+def fill_batch(producer: Any, rows: Sequence[Row]) -> tuple[Any, int]:
+    """A batch of as many leading rows as fit, and how many those are (at least one)."""
+    batch = producer.create_batch()
+    taken = 0
+    for row in rows:
+        if batch.append(key=row.key, value=row.value, timestamp=None, headers=row.headers) is None:
+            break
+        taken += 1
+    if taken == 0:
+        raise ValueError(f"outbox row {rows[0].seq} does not fit an empty batch")
+    batch.close()
+    return batch, taken
+
+
+def make_producer(service: str, settings: Settings) -> Any:
+    """A producer that repeats nothing by itself and is acknowledged by all replicas."""
+    security: dict[str, Any] = {}
+    if settings.kafka_user:
+        tls = ssl.create_default_context(cafile=settings.kafka_tls_ca) if settings.kafka_tls_ca else None
+        security = {
+            "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": settings.kafka_user,
+            "sasl_plain_password": settings.kafka_password.get_secret_value(),
+            "ssl_context": tls,
+        }
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka,
+        client_id=f"lotse-{service}-relay",
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=1024 * 1024,
+        request_timeout_ms=10_000,
+        **security,
+    )
+
+
+async def stop_producer(producer: Any) -> None:
+    """Bounded: `stop` flushes, and a dead broker would keep it for ever."""
+    try:
+        async with asyncio.timeout(3):
+            await producer.stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("producer_stop_cut_short", error=describe(error))
