@@ -1,0 +1,254 @@
+"""Recording, withdrawing and looking at consents."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from schemas import ConsentId, ReferralId, UnitId
+from schemas.codes import ConsentForm, ConsentState, DataCategory, LanguageTag, Scope
+from schemas.consent import NoticeVersion
+from services.chassis import db
+from services.chassis.api import (
+    Answer,
+    Body,
+    Caller,
+    Change,
+    Changing,
+    Render,
+    context_of,
+    perform,
+    require_role,
+    respond,
+)
+from services.chassis.context import Context
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
+from services.intake.api.callers import (
+    CLERK,
+    COMMISSIONER,
+    COORDINATOR,
+    COUNSELLOR,
+    SYSTEM,
+    Reference,
+    referral_addressed_to,
+    unit_of,
+)
+from services.intake.api.fields import WrittenTime
+from services.intake.commands.consents import (
+    consent_of_partner,
+    record_consents,
+    record_feedback_consents,
+    withdraw_consent,
+)
+from services.intake.commands.persons import case_key, person_of_partner
+from services.intake.model import Consent, Signature, WantedConsent, in_order
+from services.intake.store import consents as store
+from services.intake.store import referrals
+
+router = APIRouter(tags=["consents"])
+
+
+class Notice(Body):
+    """The notice the person was shown, by version, in the language it was shown in."""
+
+    version: NoticeVersion
+    language: LanguageTag
+
+
+class NewConsent(Body):
+    """One direction, one purpose. `valid_until`: the consent holds before this time, twelve months at most."""
+
+    from_unit: UnitId
+    to_unit: UnitId
+    scope: Scope
+    data_categories: frozenset[DataCategory] = frozenset()
+    valid_until: WrittenTime
+
+    def wanted(self) -> WantedConsent:
+        """The same as a rule takes it."""
+        return WantedConsent(self.from_unit, self.to_unit, self.scope, self.data_categories, self.valid_until)
+
+
+class NewConsents(Body):
+    """What a person allows with one signature."""
+
+    consents: Annotated[list[NewConsent], Field(min_length=1, max_length=10)]
+    notice: Notice
+    form: ConsentForm
+
+    def wanted(self) -> list[WantedConsent]:
+        """Each consent as a rule takes it."""
+        return [each.wanted() for each in self.consents]
+
+    def signature(self) -> Signature:
+        """What all of them have in common."""
+        return Signature(self.notice.version, self.notice.language, self.form)
+
+
+class Withdrawal(Body):
+    """Nothing needs to be said to take a consent back."""
+
+
+class NoticeShown(BaseModel):
+    """The notice shown, by version and language."""
+
+    version: str
+    language: str
+
+
+class ConsentRecord(BaseModel):
+    """A consent as it stands now, under your partner's own references."""
+
+    consent_ref: str
+    case_ref: str
+    from_unit: str
+    to_unit: str
+    scope: Scope
+    data_categories: list[DataCategory]
+    given_at: datetime
+    valid_until: datetime
+    state: ConsentState
+    ended_at: datetime | None
+    notice: NoticeShown
+    form: ConsentForm
+
+
+class ConsentRecords(BaseModel):
+    """The consents of one signature."""
+
+    consents: list[ConsentRecord]
+
+
+@router.post(
+    "/v1/persons/{case_ref}/consents",
+    status_code=201,
+    response_model=ConsentRecords,
+    responses=documented(400, 401, 403, 404, 413, 422),
+)
+async def record(case_ref: Reference, body: NewConsents, change: Changing) -> Response:
+    """Record what a person your partner registered allows your unit with one signature."""
+    require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
+    context, partner = change.context, change.caller.partner
+    unit = unit_of(change.caller, context)
+    case_id = context.references.resolve(partner, case_ref)
+
+    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
+        person = await person_of_partner(conn, case_id, partner)
+        return person if isinstance(person, Refusal) else [case_key(case_id)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        person = await person_of_partner(conn, case_id, partner)
+        if isinstance(person, Refusal):
+            return person
+        units = context.partners.units
+        return _ids(await record_consents(conn, person, unit, body.wanted(), body.signature(), units, now))
+
+    return await perform(change, keys=keys, act=act, answer=_records(change), status=201)
+
+
+@router.post(
+    "/v1/referrals/{referral_id}/consents",
+    status_code=201,
+    response_model=ConsentRecords,
+    responses=documented(400, 401, 403, 404, 409, 413, 422),
+)
+async def record_feedback(referral_id: UUID, body: NewConsents, change: Changing) -> Response:
+    """Record that your unit, which got this referral, may tell its sender how it goes."""
+    require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
+    context = change.context
+    unit = unit_of(change.caller, context)
+    addressed = await referral_addressed_to(context, ReferralId(referral_id), unit)
+
+    async def keys(_conn: Connection) -> Sequence[Key]:
+        return [case_key(addressed.case_id)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        referral = await referrals.referral_to(conn, referral_id, unit)
+        if referral is None:
+            return NOT_FOUND
+        units = context.partners.units
+        return _ids(await record_feedback_consents(conn, referral, body.wanted(), body.signature(), units, now))
+
+    return await perform(change, keys=keys, act=act, answer=_records(change), status=201)
+
+
+def _ids(recorded: Sequence[UUID] | Refusal) -> Sequence[str] | Refusal:
+    return recorded if isinstance(recorded, Refusal) else [str(each) for each in recorded]
+
+
+def _records(change: Change) -> Render:
+    async def answer(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        found = await store.consents(conn, [UUID(each) for each in ids])
+        shown = [_shown(each, change.context, change.caller.partner, now) for each in found]
+        return Answer(ConsentRecords(consents=shown))
+
+    return answer
+
+
+@router.post(
+    "/v1/consents/{consent_ref}/withdraw",
+    response_model=ConsentRecord,
+    responses=documented(400, 401, 403, 404, 413, 422),
+)
+async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | None = None) -> Response:
+    """Take a consent back for the person. One that has ended already is answered as it stands."""
+    require_role(change.caller, CLERK, COUNSELLOR, COORDINATOR, COMMISSIONER, SYSTEM)
+    context, partner = change.context, change.caller.partner
+    unit = unit_of(change.caller, context)
+    consent_id = ConsentId(context.references.resolve(partner, consent_ref))
+
+    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
+        consent = await consent_of_partner(conn, consent_id, partner)
+        return consent if isinstance(consent, Refusal) else [case_key(consent.case_id)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str]:
+        await withdraw_consent(conn, consent_id, unit, now)
+        return [str(consent_id)]
+
+    async def answer(conn: Connection, _ids: Sequence[str], now: datetime) -> Answer:
+        return await _record(conn, context, consent_id, partner, now)
+
+    return await perform(change, keys=keys, act=act, answer=answer)
+
+
+@router.get("/v1/consents/{consent_ref}", response_model=ConsentRecord, responses=documented(401, 403, 404, 422))
+async def show(consent_ref: Reference, request: Request, caller: Caller) -> Response:
+    """Look at a consent by which a unit of your partner passes on or receives."""
+    require_role(caller, CLERK, COUNSELLOR, COORDINATOR, COMMISSIONER, SYSTEM)
+    context = context_of(request)
+    unit_of(caller, context)
+    consent_id = ConsentId(context.references.resolve(caller.partner, consent_ref))
+    async with context.database.reading() as conn:
+        return respond(await _record(conn, context, consent_id, caller.partner, await db.now(conn)))
+
+
+async def _record(conn: Connection, context: Context, consent_id: UUID, partner: str, now: datetime) -> Answer:
+    consent = await consent_of_partner(conn, consent_id, partner)
+    if isinstance(consent, Refusal):
+        raise Problem(consent)
+    return Answer(_shown(consent, context, partner, now))
+
+
+def _shown(consent: Consent, context: Context, partner: str, now: datetime) -> ConsentRecord:
+    wanted, signature, state = consent.wanted, consent.signature, consent.state_at(now)
+    overdue = state is ConsentState.EXPIRED and consent.ended_at is None
+    return ConsentRecord(
+        consent_ref=context.references.reference(partner, consent.consent_id),
+        case_ref=context.references.reference(partner, consent.case_id),
+        from_unit=wanted.from_unit,
+        to_unit=wanted.to_unit,
+        scope=wanted.scope,
+        data_categories=list(in_order(wanted.data_categories)),
+        given_at=consent.given_at,
+        valid_until=wanted.valid_until,
+        state=state,
+        ended_at=wanted.valid_until if overdue else consent.ended_at,
+        notice=NoticeShown(version=signature.notice_version, language=signature.notice_language),
+        form=signature.form,
+    )

@@ -1,0 +1,107 @@
+"""The disclosure gate over HTTP."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from schemas import ReferralId
+from schemas.codes import AgeBand, ChannelKind, LanguageTag
+from services.chassis import db
+from services.chassis.api import Caller, context_of, require_role
+from services.chassis.context import Context
+from services.chassis.keys import lock_keys
+from services.chassis.problems import Problem, Refusal, documented
+from services.intake.api.callers import COUNSELLOR, SYSTEM, referral_addressed_to, unit_of, vault_of
+from services.intake.api.fields import WrittenDate
+from services.intake.commands.gate import Fetcher, disclose, fetch_key, key_of_person
+from services.intake.commands.persons import case_key
+from services.intake.model import Referral
+from services.intake.vault import WrappedKey, unseal
+
+log = structlog.get_logger()
+router = APIRouter(tags=["gate"])
+
+
+class Identity(BaseModel):
+    """Who the person is."""
+
+    name: str
+
+
+class Contact(BaseModel):
+    """How the person wishes to be reached."""
+
+    kind: ChannelKind
+    value: str
+
+
+class Language(BaseModel):
+    """Which language the person prefers, and whether with an interpreter."""
+
+    language: LanguageTag
+    interpreter: bool
+
+
+class Age(BaseModel):
+    """How old the person is; one of the two."""
+
+    birth_date: WrittenDate | None = None
+    age_band: AgeBand | None = None
+
+
+class PersonDisclosure(BaseModel):
+    """What the person allows your unit to know now; other parts are left out."""
+
+    referral_id: UUID
+    case_ref: str
+    identity: Identity | None = None
+    contact: Contact | None = None
+    language: Language | None = None
+    age: Age | None = None
+
+
+@router.get(
+    "/v1/referrals/{referral_id}/person",
+    response_model=PersonDisclosure,
+    response_model_exclude_none=True,
+    responses=documented(401, 403, 404, 422, 503),
+)
+async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response:
+    """Fetch what the person of a referral to your unit allows you to know; every fetch is logged."""
+    require_role(caller, COUNSELLOR, SYSTEM)
+    context = context_of(request)
+    unit = unit_of(caller, context)
+    referral = await referral_addressed_to(context, ReferralId(referral_id), unit)
+    key = await _fetch_key(context, referral)
+    case_ref = context.references.reference(caller.partner, referral.case_id)
+    fetcher = Fetcher(unit, caller.subject, case_ref)
+    case = case_key(referral.case_id)
+    async with context.database.transaction() as conn:
+        parked = (await lock_keys(conn, [case]))[case]
+        now = await db.now(conn)
+        sealed = await disclose(conn, referral.referral_id, fetcher, parked=parked, now=now)
+        if isinstance(sealed, Refusal):
+            raise Problem(sealed)
+    opened = unseal(vault_of(context).unwrap(key), referral.case_id, sealed)
+    said = {category.value: value for category, value in opened.items()}
+    log.info("person_disclosed", referral_id=str(referral_id), unit=unit, categories=sorted(said))
+    return _answer({"referral_id": referral_id, "case_ref": case_ref, **said})
+
+
+async def _fetch_key(context: Context, referral: Referral) -> WrappedKey:
+    """The connection is given back before the other database is asked: its outage must not hold up withdrawals."""
+    async with context.database.reading() as conn:
+        key_id = await key_of_person(conn, referral.case_id)
+    key = key_id if isinstance(key_id, Refusal) else await fetch_key(vault_of(context), key_id)
+    if isinstance(key, Refusal):
+        raise Problem(key)
+    return key
+
+
+def _answer(content: dict[str, Any]) -> Response:
+    body = PersonDisclosure.model_validate(content).model_dump(mode="json", exclude_none=True)
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,61 @@
+"""Counting people told of the offers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, StrictInt
+
+from schemas.codes import LanguageTag
+from services.chassis.api import Answer, Body, Changing, perform, require_role
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.problems import documented
+from services.intake.api.callers import CLERK, COMMISSIONER, COUNSELLOR, SYSTEM, unit_of
+from services.intake.commands.information import count_information, unit_key
+from services.intake.store import information as store
+
+router = APIRouter(tags=["information"])
+
+
+class InformationGiven(Body):
+    """People told of the services' offers, without saying whom."""
+
+    language: LanguageTag
+    count: Annotated[StrictInt, Field(ge=1, le=1000)]
+
+
+class InformationRecord(BaseModel):
+    """What was counted; the month is that of Koblenz."""
+
+    information_id: UUID
+    unit: str
+    language: str
+    month: str
+    count: int
+
+
+@router.post(
+    "/v1/information",
+    status_code=201,
+    response_model=InformationRecord,
+    responses=documented(400, 401, 403, 413, 422),
+)
+async def count(body: InformationGiven, change: Changing) -> Response:
+    """Count people your unit told of the services' offers."""
+    require_role(change.caller, CLERK, COUNSELLOR, COMMISSIONER, SYSTEM)
+    unit = unit_of(change.caller, change.context)
+
+    async def keys(_conn: Connection) -> Sequence[Key]:
+        return [unit_key(unit)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str]:
+        return [str(await count_information(conn, unit, body.language, body.count, now))]
+
+    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+        return Answer(InformationRecord.model_validate(await store.count(conn, UUID(ids[0]))))
+
+    return await perform(change, keys=keys, act=act, answer=answer, status=201)

@@ -1,0 +1,137 @@
+"""Registering a person, and looking at the record without what the person said."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, StrictBool, model_validator
+
+from schemas import CaseId, new_id
+from schemas.codes import AgeBand, ChannelKind, DataCategory, LanguageTag
+from services.chassis import db
+from services.chassis.api import Answer, Body, Caller, Changing, context_of, perform, require_role, respond
+from services.chassis.context import Context
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
+from services.intake.api.callers import CLERK, COUNSELLOR, SYSTEM, Reference, unit_of, vault_of
+from services.intake.api.fields import Line, WrittenDate
+from services.intake.commands.persons import case_key, person_of_partner, register_person, reserve_key
+from services.intake.model import Person
+from services.intake.store import persons as store
+from services.intake.vault import DataKey, new_data_key, seal
+
+router = APIRouter(tags=["persons"])
+
+
+class Channel(Body):
+    """The one way in which the person wishes to be reached."""
+
+    kind: ChannelKind
+    value: Line
+
+
+class NewPerson(Body):
+    """What a person says at registration; every part is sealed."""
+
+    name: Line
+    channel: Channel
+    language: LanguageTag
+    interpreter: StrictBool
+    birth_date: WrittenDate | None = None
+    age_band: AgeBand | None = None
+
+    @model_validator(mode="after")
+    def _one_age(self) -> Self:
+        if (self.birth_date is None) == (self.age_band is None):
+            raise ValueError("Give exactly one of birth_date and age_band")
+        return self
+
+    def by_category(self) -> dict[DataCategory, dict[str, Any]]:
+        """What goes into the vault, one entry a seal."""
+        said = self.model_dump(mode="json", exclude_none=True)
+        return {
+            DataCategory.IDENTITY: {"name": said["name"]},
+            DataCategory.CONTACT: said["channel"],
+            DataCategory.LANGUAGE: {"language": said["language"], "interpreter": said["interpreter"]},
+            DataCategory.AGE: {key: said[key] for key in ("birth_date", "age_band") if key in said},
+        }
+
+
+class Registered(BaseModel):
+    """A new record: without any consent it is erased after `erase_after`."""
+
+    case_ref: str
+    registered_at: datetime
+    erase_after: datetime | None
+
+
+class PersonRecord(Registered):
+    """A record without what the person said: which data categories it has."""
+
+    categories: list[DataCategory]
+
+
+@router.post(
+    "/v1/persons",
+    status_code=201,
+    response_model=Registered,
+    responses=documented(400, 401, 403, 413, 422, 503),
+)
+async def register(body: NewPerson, change: Changing) -> Response:
+    """Register a person. Nobody else is told; without a consent the record is erased after 72 hours."""
+    require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
+    unit = unit_of(change.caller, change.context)
+    data_key = await _make_key(change.context)
+    case_id = CaseId(new_id())
+    sealed = seal(data_key, case_id, body.by_category())
+
+    async def keys(_conn: Connection) -> Sequence[Key]:
+        return [case_key(case_id)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        person = Person(case_id, unit, data_key.key_id, now)
+        return await register_person(conn, person, sealed, body.birth_date, now) or [str(case_id)]
+
+    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+        person = await store.person(conn, UUID(ids[0]))
+        if person is None:
+            raise Problem(NOT_FOUND)
+        case_ref = change.context.references.reference(change.caller.partner, person.case_id)
+        shown = Registered(case_ref=case_ref, registered_at=person.registered_at, erase_after=person.erase_after)
+        return Answer(shown, location=f"/v1/persons/{case_ref}")
+
+    return await perform(change, keys=keys, act=act, answer=answer, status=201)
+
+
+async def _make_key(context: Context) -> DataKey:
+    """A key is made before its person; noted first, so that one whose person never comes is found."""
+    data_key = new_data_key()
+    async with context.database.transaction() as conn:
+        await reserve_key(conn, data_key.key_id, await db.now(conn))
+    await vault_of(context).keep(data_key)
+    return data_key
+
+
+@router.get("/v1/persons/{case_ref}", response_model=PersonRecord, responses=documented(401, 403, 404, 422))
+async def show(case_ref: Reference, request: Request, caller: Caller) -> Response:
+    """Look at a record your partner registered, without what the person said."""
+    require_role(caller, CLERK, COUNSELLOR, SYSTEM)
+    context = context_of(request)
+    unit_of(caller, context)
+    case_id = context.references.resolve(caller.partner, case_ref)
+    async with context.database.reading() as conn:
+        person = await person_of_partner(conn, case_id, caller.partner)
+        if isinstance(person, Refusal):
+            raise Problem(person)
+        categories = await store.sealed_categories(conn, person.case_id)
+    shown = PersonRecord(
+        case_ref=case_ref,
+        registered_at=person.registered_at,
+        erase_after=person.erase_after,
+        categories=list(categories),
+    )
+    return respond(Answer(shown))

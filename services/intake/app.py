@@ -1,0 +1,20 @@
+"""The intake service."""
+
+from services.chassis.app import run
+from services.chassis.context import Service
+from services.intake.api import ROUTERS
+from services.intake.handlers import handlers
+from services.intake.jobs import jobs
+from services.intake.vault import open_vault
+
+SERVICE = Service(
+    name="intake",
+    title="Lotse intake: persons, consents and the disclosure gate",
+    routers=ROUTERS,
+    handlers=handlers,
+    jobs=jobs,
+    resources=open_vault,
+)
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,24 @@
+"""Counting people who were told of the offers, without a person."""
+
+from datetime import datetime
+from uuid import UUID
+
+from schemas import InformationCounted, Topic, UnitId
+from schemas.codes import LanguageTag
+from services.chassis import outbox
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.intake.model import local_month
+from services.intake.store import information as store
+
+
+def unit_key(unit: UnitId) -> Key:
+    """What the counts of a unit are ordered by."""
+    return Key(Topic.CIRCLE, unit)
+
+
+async def count_information(conn: Connection, unit: UnitId, language: LanguageTag, count: int, now: datetime) -> UUID:
+    """Count people told, in the month of Koblenz; returns the id of the unit's record."""
+    month = local_month(now)
+    await outbox.publish(conn, InformationCounted(unit=unit, language=language, month=month, count=count), at=now)
+    return await store.insert(conn, unit, language, month, count, now)

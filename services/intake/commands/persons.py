@@ -1,0 +1,71 @@
+"""Registering a person, and erasing one who never consented."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from schemas import CaseId, PersonErased, Topic
+from schemas.codes import ErasureReason
+from services.chassis import outbox
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.problems import NOT_FOUND, Refusal
+from services.intake.model import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
+from services.intake.store import keys, persons
+from services.intake.vault import Vault
+
+IMPLAUSIBLE_BIRTH = Refusal(
+    422, "birth-date-implausible", "A birth date lies between 1900 and today.", field="birth_date"
+)
+KEY_GONE = Refusal(503, "not-available", "Try again in a moment; nothing was stored.")
+
+
+def case_key(case_id: UUID) -> Key:
+    """What everything about a person is ordered by."""
+    return Key(Topic.CASES, str(case_id))
+
+
+async def reserve_key(conn: Connection, key_id: UUID, now: datetime) -> None:
+    """Note a data key before it is made: it is destroyed in an hour unless its person comes."""
+    await keys.queue_key(conn, key_id, now + KEY_WAITS_FOR_PERSON)
+
+
+async def register_person(
+    conn: Connection, person: Person, sealed: Sequence[Sealed], birth_date: date | None, now: datetime
+) -> Refusal | None:
+    """Store a person whose data key was made before. Nothing is told: nobody needs to know so far."""
+    if birth_date is not None and not is_plausible_birth(birth_date, now):
+        return IMPLAUSIBLE_BIRTH
+    if not await keys.take_key_from_queue(conn, person.key_id):
+        return KEY_GONE
+    await persons.insert_person(conn, person)
+    await persons.insert_sealed(conn, person.case_id, sealed)
+    return None
+
+
+async def person_of_partner(conn: Connection, case_id: UUID, partner: str) -> Person | Refusal:
+    """A person whom a unit of that partner registered; anybody else's, an erased and an unknown one look alike."""
+    person = await persons.person(conn, case_id)
+    return person if person and person.is_registered_by_partner(partner) else NOT_FOUND
+
+
+async def erase_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> None:
+    """Erase a person who gave no consent in 72 hours: the vault is emptied now, the data key by a job of its own."""
+    key_id = await persons.mark_erased_if_never_consented(conn, case_id, now)
+    if key_id is None:
+        return
+    await persons.delete_sealed(conn, case_id)
+    await keys.queue_key(conn, key_id, now)
+    await outbox.publish(conn, PersonErased(case_id=case_id, reason=ErasureReason.NEVER_CONSENTED), at=now)
+
+
+async def destroy_key(conn: Connection, vault: Vault, key_id: UUID, now: datetime) -> None:
+    """Destroy a data key that is due.
+
+    The keys' database is asked inside the transaction, the one exception to the rule: the lock on the queue's row
+    keeps a late person from taking a key that is being destroyed, and nobody else waits for that row. When the
+    keys' database fails, the row stays and the job comes again.
+    """
+    if await keys.lock_due_key(conn, key_id, now):
+        await vault.destroy(key_id)
+        await keys.forget_key(conn, key_id)

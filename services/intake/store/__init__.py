@@ -1,0 +1,1 @@
+"""What intake keeps, one statement a function."""

@@ -1,0 +1,115 @@
+"""Persons and what is sealed of them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from schemas import CaseId, UnitId
+from schemas.codes import DataCategory, ErasureReason
+from services.chassis.db import Connection
+from services.intake.model import NEVER_CONSENTED_KEPT, Person, Sealed, in_order
+
+
+async def insert_person(conn: Connection, person: Person) -> None:
+    """Store a new person."""
+    await conn.execute(
+        "insert into intake.person (case_id, registered_by, key_id, registered_at) values ($1, $2, $3, $4)",
+        person.case_id,
+        person.registered_by,
+        person.key_id,
+        person.registered_at,
+    )
+
+
+async def insert_sealed(conn: Connection, case_id: CaseId, sealed: Iterable[Sealed]) -> None:
+    """Store what is sealed of a person."""
+    await conn.executemany(
+        "insert into intake.sealed (case_id, category, version, nonce, ciphertext) values ($1, $2, $3, $4, $5)",
+        [(case_id, each.category, each.version, each.nonce, each.ciphertext) for each in sealed],
+    )
+
+
+async def person(conn: Connection, case_id: UUID) -> Person | None:
+    """One person, an erased one too."""
+    row = await conn.fetchrow(
+        """
+        select case_id, registered_by, key_id, registered_at, first_consent_at, erased_at, erasure_reason
+        from intake.person where case_id = $1
+        """,
+        case_id,
+    )
+    if row is None:
+        return None
+    reason = row["erasure_reason"]
+    return Person(
+        case_id=CaseId(row["case_id"]),
+        registered_by=UnitId(row["registered_by"]),
+        key_id=row["key_id"],
+        registered_at=row["registered_at"],
+        first_consent_at=row["first_consent_at"],
+        erased_at=row["erased_at"],
+        erasure_reason=ErasureReason(reason) if reason else None,
+    )
+
+
+async def sealed_categories(conn: Connection, case_id: CaseId) -> tuple[DataCategory, ...]:
+    """Which categories the vault holds of a person."""
+    rows = await conn.fetch("select category from intake.sealed where case_id = $1", case_id)
+    return in_order({DataCategory(row["category"]) for row in rows})
+
+
+async def sealed(conn: Connection, case_id: CaseId, categories: Iterable[DataCategory]) -> list[Sealed]:
+    """What is sealed of a person in these categories."""
+    rows = await conn.fetch(
+        """
+        select category, version, nonce, ciphertext from intake.sealed
+        where case_id = $1 and category = any($2::text[])
+        """,
+        case_id,
+        list(categories),
+    )
+    return [Sealed(DataCategory(row["category"]), row["version"], row["nonce"], row["ciphertext"]) for row in rows]
+
+
+async def note_consent(conn: Connection, case_id: CaseId, now: datetime) -> None:
+    """Note that the person consented once; the first time stays."""
+    await conn.execute(
+        "update intake.person set first_consent_at = $2 where case_id = $1 and first_consent_at is null",
+        case_id,
+        now,
+    )
+
+
+async def never_consented(conn: Connection, now: datetime, limit: int) -> Sequence[CaseId]:
+    """Persons whose 72 hours without a consent are over, oldest first."""
+    rows = await conn.fetch(
+        """
+        select case_id from intake.person
+        where first_consent_at is null and erased_at is null and registered_at <= $1
+        order by registered_at limit $2
+        """,
+        now - NEVER_CONSENTED_KEPT,
+        limit,
+    )
+    return [CaseId(row["case_id"]) for row in rows]
+
+
+async def mark_erased_if_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> UUID | None:
+    """Mark the person erased if the 72 hours without a consent are over; returns the id of the key to destroy."""
+    key_id: UUID | None = await conn.fetchval(
+        """
+        update intake.person set erased_at = $2, erasure_reason = $4
+        where case_id = $1 and first_consent_at is null and erased_at is null and registered_at <= $3
+        returning key_id
+        """,
+        case_id,
+        now,
+        now - NEVER_CONSENTED_KEPT,
+        ErasureReason.NEVER_CONSENTED,
+    )
+    return key_id
+
+
+async def delete_sealed(conn: Connection, case_id: CaseId) -> None:
+    """Empty the vault of a person."""
+    await conn.execute("delete from intake.sealed where case_id = $1", case_id)
