@@ -22,7 +22,6 @@ class ReferralEvent(CaseEvent, abstract=True):
     referral_id: Annotated[ReferralId, Shared]
     from_unit: Annotated[UnitId, Shared]
     to_unit: Annotated[UnitId, Shared]
-    offer_id: Annotated[OfferId, Shared]
     state: ReferralState
 
     def parties(self) -> Mapping[Party, PartnerSlug]:
@@ -31,9 +30,13 @@ class ReferralEvent(CaseEvent, abstract=True):
 
 
 class ReferralRequested(ReferralEvent, type="lotse.referral.requested.v1", audience=BOTH):
-    """A unit asked another to take a person, with the person's consent."""
+    """A unit asked another to take a person, with the person's consent.
+
+    Only this event names the offer: later ones share no id between the two parties but the referral's.
+    """
 
     consent_id: ConsentId
+    offer_id: Annotated[OfferId, Shared]
 
 
 class ReferralReceived(ReferralEvent, type="lotse.referral.received.v1", audience=BOTH):

@@ -1,0 +1,5 @@
+"""The HTTP API of the referral service."""
+
+from services.referral.api import contacts, offers, referrals
+
+ROUTERS = (offers.router, contacts.router, referrals.router)

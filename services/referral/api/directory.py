@@ -1,0 +1,151 @@
+"""What the routes of offers and contacts have in common."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeAlias
+from uuid import UUID
+
+from fastapi import Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from schemas import PartnerSlug, Topic, new_id
+from services.chassis.api import Answer, Change, check_version, perform, require_role, respond
+from services.chassis.auth import Principal
+from services.chassis.context import Context
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.problems import NOT_FOUND, Problem, Refusal
+from services.referral.commands import directory
+from services.referral.model.directory import Entry, Kind, State
+from services.referral.store import directory as store
+
+WRITERS = ("coordinator", "counsellor", "clerk", "commissioner", "system")
+NOT_YOUR_UNIT = Refusal(422, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
+NO_PARTNER = Refusal(403, "no-partner", "The directory is for the partners of the agreement.")
+
+IncludeInactive: TypeAlias = Annotated[bool, Query(description="also what is withdrawn or not active now")]
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[State]):
+    """Where a kind of entry is found, and how it is shown."""
+
+    kind: Kind[State]
+    path: str
+    view: Callable[[Entry[State]], BaseModel]
+
+    def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
+        """Show one entry; a new one with the place where it is found from now on."""
+        location = f"{self.path}/{entry.id}" if is_new else None
+        return Answer(self.view(entry), version=entry.version, location=location)
+
+
+def dated(entry: Entry[State]) -> dict[str, Any]:
+    """The fields that every entry's view has beside its id."""
+    times = {"published_at": entry.published_at, "changed_at": entry.changed_at, "withdrawn_at": entry.withdrawn_at}
+    return {**entry.state.model_dump(), **times}
+
+
+async def publish(change: Change, shelf: Shelf[State], state: State) -> Response:
+    """Make an entry of one of the caller's units known."""
+    _check_own_unit(change, state)
+    entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str]:
+        await directory.publish(conn, shelf.kind, entry_id, state, partner, now)
+        return [str(entry_id)]
+
+    return await _perform(change, shelf, entry_id, act, status=201)
+
+
+async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: State) -> Response:
+    """Change an entry to a new full state; If-Match is required."""
+    _check_own_unit(change, state)
+    partner = PartnerSlug(change.caller.partner)
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        entry = await directory.own_entry(conn, shelf.kind, entry_id, partner)
+        if isinstance(entry, Refusal):
+            return entry
+        refusal = check_version(change, entry.version, required=True)
+        refusal = refusal or await directory.change(conn, shelf.kind, entry, state, partner, now)
+        return refusal or [str(entry_id)]
+
+    return await _perform(change, shelf, entry_id, act)
+
+
+async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+    """Take an entry out of use."""
+    require_role(change.caller, *WRITERS)
+    partner = PartnerSlug(change.caller.partner)
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        entry = await directory.own_entry(conn, shelf.kind, entry_id, partner)
+        if isinstance(entry, Refusal):
+            return entry
+        if stale := check_version(change, entry.version, required=False):
+            return stale
+        await directory.withdraw(conn, shelf.kind, entry, partner, now)
+        return [str(entry_id)]
+
+    return await _perform(change, shelf, entry_id, act)
+
+
+def _check_own_unit(change: Change, state: State) -> None:
+    """Writing needs a role and a unit of the caller's own partner, whichever of them."""
+    require_role(change.caller, *WRITERS)
+    if state.unit not in change.context.partners.partner(change.caller.partner).by_id:
+        raise Problem(NOT_YOUR_UNIT)
+
+
+async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Any, *, status: int = 200) -> Response:
+    async def keys(_conn: Connection) -> Sequence[Key]:
+        return [Key(Topic.DIRECTORY, str(entry_id))]
+
+    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+        return shelf.answer(await _found(conn, shelf, UUID(ids[0])), is_new=status == 201)
+
+    return await perform(change, keys=keys, act=act, answer=answer, status=status)
+
+
+async def show(caller: Principal, context: Context, shelf: Shelf[State], entry_id: UUID) -> Response:
+    """One entry, withdrawn ones too."""
+    _check_reader(caller)
+    async with context.database.reading() as conn:
+        return respond(shelf.answer(await _found(conn, shelf, entry_id)))
+
+
+async def _found(conn: Connection, shelf: Shelf[State], entry_id: UUID) -> Entry[State]:
+    entry = await store.find_entry(conn, shelf.kind, entry_id)
+    if entry is None:
+        raise Problem(NOT_FOUND)
+    return entry
+
+
+async def listed(
+    caller: Principal,
+    context: Context,
+    shelf: Shelf[State],
+    wanted: Mapping[str, str | None],
+    after: UUID | None,
+    limit: int,
+    *,
+    include_withdrawn: bool,
+) -> tuple[list[Any], UUID | None]:
+    """One page of views and where the next begins (None: this is the last); `wanted` values of None are left out."""
+    _check_reader(caller)
+    given = {name: value for name, value in wanted.items() if value is not None}
+    async with context.database.reading() as conn:
+        entries = await store.entries_after(
+            conn, shelf.kind, given, after, limit + 1, include_withdrawn=include_withdrawn
+        )
+    page = entries[:limit]
+    return [shelf.view(entry) for entry in page], page[-1].id if len(entries) > limit else None
+
+
+def _check_reader(caller: Principal) -> None:
+    """Every partner reads all of the directory, whatever the caller's role."""
+    if not caller.partner:
+        raise Problem(NO_PARTNER)

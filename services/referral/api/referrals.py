@@ -1,0 +1,219 @@
+"""Routes of referrals: what each party may do, and see, of its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from schemas import CaseId, OfferId, Party, ReferralId, UnitId
+from services.chassis import db
+from services.chassis.api import (
+    Answer,
+    Caller,
+    Change,
+    Changing,
+    Render,
+    check_version,
+    perform,
+    require_role,
+    respond,
+)
+from services.chassis.auth import Principal
+from services.chassis.context import Context
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.chassis.patience import wait_for
+from services.chassis.problems import Problem, Refusal, documented
+from services.referral.api.bodies import (
+    Cancellation,
+    Completion,
+    NewReferral,
+    ReferralPage,
+    ReferralView,
+    Rejection,
+    Start,
+    view,
+)
+from services.referral.api.requests import After, Limit, Nothing, Running
+from services.referral.commands import referrals
+from services.referral.commands.consents import case_key
+from services.referral.model.referrals import Act, Referral
+from services.referral.store import referrals as store
+
+router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
+
+REFERRING = ("clerk", "counsellor", "system")
+COUNSELLING = ("counsellor", "system")
+
+NO_UNIT = Refusal(403, "no-unit", "The token must name one of your organisation's units.")
+NO_IF_MATCH = Refusal(
+    400, "if-match-not-taken", "Whoever sent a referral cancels it without If-Match.", field="If-Match"
+)
+_ACT_PROBLEMS = documented(400, 401, 403, 404, 409, 412, 422)
+
+
+@router.post("", status_code=201, response_model=ReferralView, responses=documented(400, 401, 403, 409, 422))
+async def request_referral(change: Changing, body: NewReferral) -> Response:
+    """Refer a person to another partner's offer; a consent that is still on its way is waited for up to 2 s."""
+    require_role(change.caller, *REFERRING)
+    unit = _own_unit(change.caller, change.context)
+    case_id = CaseId(change.context.references.resolve(change.caller.partner, body.case_ref))
+    offer_id = OfferId(body.offer_id)
+    try:
+        return await _request(change, case_id, offer_id, unit)
+    except Problem as problem:
+        if problem.refusal is not referrals.NO_CONSENT:
+            raise
+        if not await _consent_arrives(change.context, case_id, offer_id, unit):
+            raise
+    return await _request(change, case_id, offer_id, unit)
+
+
+async def _request(change: Change, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> Response:
+    async def keys(_conn: Connection) -> Sequence[Key]:
+        return [case_key(case_id)]
+
+    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        made = await referrals.request(conn, case_id, offer_id, unit, now)
+        return made if isinstance(made, Refusal) else [str(made.referral_id)]
+
+    return await perform(change, keys=keys, act=act, answer=_answer(change, is_new=True), status=201)
+
+
+async def _consent_arrives(context: Context, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> bool:
+    async def is_known() -> bool:
+        async with context.database.reading() as conn:
+            now = await db.now(conn)
+            return not await referrals.lacks_consent(conn, case_id, offer_id, unit, now)
+
+    return await wait_for(is_known)
+
+
+@router.post("/{referral_id}/receive", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def receive_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
+    """Say that the request has reached your unit."""
+    return await _do(change, referral_id, Act.RECEIVE, {}, COUNSELLING)
+
+
+@router.post("/{referral_id}/accept", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def accept_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
+    """Take the person."""
+    return await _do(change, referral_id, Act.ACCEPT, {}, COUNSELLING)
+
+
+@router.post("/{referral_id}/reject", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def reject_referral(change: Changing, referral_id: UUID, body: Rejection) -> Response:
+    """Say that your unit cannot take the person, and why."""
+    return await _do(change, referral_id, Act.REJECT, {"rejection_reason": body.reason}, COUNSELLING)
+
+
+@router.post("/{referral_id}/start", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def start_referral(change: Changing, referral_id: UUID, body: Start) -> Response:
+    """Say that the first contact with the person took place."""
+    facts = {"first_contact_on": body.first_contact_on}
+    return await _do(change, referral_id, Act.START, facts, COUNSELLING)
+
+
+@router.post("/{referral_id}/complete", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def complete_referral(change: Changing, referral_id: UUID, body: Completion) -> Response:
+    """Say that the work is done, and what came of it."""
+    return await _do(change, referral_id, Act.COMPLETE, {"outcome": body.outcome}, COUNSELLING)
+
+
+@router.post("/{referral_id}/cancel", response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def cancel_referral(change: Changing, referral_id: UUID, body: Cancellation) -> Response:
+    """End a referral early, as its sender or its recipient; after the first contact the service goes on by itself."""
+    return await _do(change, referral_id, Act.CANCEL, {"end_reason": body.reason}, REFERRING)
+
+
+async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, Any], roles: Sequence[str]) -> Response:
+    require_role(change.caller, *roles)
+
+    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
+        referral, party = await _own_part(conn, referral_id, change.caller)
+        return _not_permitted(change, act, party) or [case_key(referral.case_id)]
+
+    async def decide(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+        referral, party = await _own_part(conn, referral_id, change.caller)
+        if stale := check_version(change, referral.version, required=False):
+            return stale
+        moved = await referrals.act_on(conn, referral, party, act, facts, now)
+        return moved if isinstance(moved, Refusal) else [str(referral_id)]
+
+    return await perform(change, keys=keys, act=decide, answer=_answer(change))
+
+
+async def _own_part(conn: Connection, referral_id: UUID, caller: Principal) -> tuple[Referral, Party]:
+    found = await referrals.own_part(conn, ReferralId(referral_id), caller.unit)
+    if isinstance(found, Refusal):
+        raise Problem(found)
+    return found
+
+
+def _not_permitted(change: Change, act: Act, party: Party) -> Refusal | None:
+    """A sender's If-Match is refused unread: comparing it would tell how often the state has changed."""
+    if party is Party.SENDER and change.if_match is not None:
+        return NO_IF_MATCH
+    return referrals.permit(act, party)
+
+
+@router.get("/{referral_id}", response_model=ReferralView, responses=documented(401, 403, 404, 422))
+async def show_referral(caller: Caller, context: Running, referral_id: UUID) -> Response:
+    """Show a referral of your unit, as far as you may know of it."""
+    require_role(caller, *REFERRING)
+    async with context.database.reading() as conn:
+        now = await db.now(conn)
+        return respond(await _shown(conn, context, caller, referral_id, now))
+
+
+def _answer(change: Change, *, is_new: bool = False) -> Render:
+    async def answer(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        shown = await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
+        return replace(shown, location=f"/v1/referrals/{ids[0]}") if is_new else shown
+
+    return answer
+
+
+async def _shown(conn: Connection, context: Context, caller: Principal, referral_id: UUID, now: datetime) -> Answer:
+    """Also a repeated request comes here, perhaps from another unit of the partner: the part is looked at again."""
+    referral, party = await _own_part(conn, referral_id, caller)
+    [known] = await referrals.insights(conn, [(referral, party)], now)
+    case_ref = context.references.reference(caller.partner, referral.case_id)
+    return Answer(view(referral, party, case_ref, known), version=known.version)
+
+
+@router.get("", responses=documented(401, 403, 422))
+async def list_referrals(
+    caller: Caller,
+    context: Running,
+    role: Annotated[Literal["sent", "received"], Query(description="your unit's part in them")],
+    after: After = None,
+    limit: Limit = 50,
+) -> ReferralPage:
+    """List what your unit sent or received, the earliest first."""
+    require_role(caller, *REFERRING)
+    unit = _own_unit(caller, context)
+    party = Party.SENDER if role == "sent" else Party.RECIPIENT
+    beyond = None if after is None else ReferralId(after)
+    async with context.database.reading() as conn:
+        find = store.referrals_sent if party is Party.SENDER else store.referrals_received
+        found = await find(conn, unit, beyond, limit + 1)
+        page = found[:limit]
+        known = await referrals.insights(conn, [(each, party) for each in page], await db.now(conn))
+    items = [
+        view(referral, party, context.references.reference(caller.partner, referral.case_id), insight)
+        for referral, insight in zip(page, known, strict=True)
+    ]
+    return ReferralPage(items=items, next=page[-1].referral_id if len(found) > limit else None)
+
+
+def _own_unit(caller: Principal, context: Context) -> UnitId:
+    """The caller's unit, which the agreement must know."""
+    unit = UnitId(caller.unit)
+    if unit not in context.partners.units:
+        raise Problem(NO_UNIT)
+    return unit

@@ -1,0 +1,18 @@
+"""The referral service: `python -m services.referral.app` runs one process of it."""
+
+from schemas import Topic
+from services.chassis.app import run
+from services.chassis.context import Context, Service
+from services.chassis.handling import Handlers
+from services.referral.api import ROUTERS
+from services.referral.handlers import HANDLERS
+
+
+def _handlers(_context: Context) -> Handlers:
+    return Handlers(topics=frozenset({Topic.CASES}), each=HANDLERS)
+
+
+SERVICE = Service(name="referral", title="Lotse: directory and referrals", routers=ROUTERS, handlers=_handlers)
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,1 @@
+"""The verbs of the referral service: load, decide, save, tell."""

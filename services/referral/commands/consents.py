@@ -1,0 +1,71 @@
+"""What a consent, its end and a person's erasure mean for referrals; the case is locked by the consumer."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from schemas import CaseId, ConsentEvent, ConsentGiven, ConsentId, Received, Topic
+from schemas.codes import ConsentState, Scope
+from services.chassis import keys, outbox
+from services.chassis.db import Connection
+from services.chassis.keys import Key
+from services.referral.model.consents import Direction
+from services.referral.model.referrals import COMPLETED, Referral, status_of
+from services.referral.store import consents as store
+from services.referral.store import referrals
+
+
+def case_key(case_id: CaseId) -> Key:
+    """What orders everything about a case."""
+    return Key(Topic.CASES, str(case_id))
+
+
+async def note_given(conn: Connection, cause: Received[ConsentGiven], now: datetime) -> None:
+    """Keep a consent; when it is to feedback given late, tell the sender once where its referrals stand."""
+    given = cause.data
+    if not await store.insert_given(conn, given) or given.valid_until <= now:
+        return
+    for referral in await _newly_audible(conn, given, now):
+        await outbox.publish(conn, status_of(referral), at=now, cause=cause)
+
+
+async def _newly_audible(conn: Connection, given: ConsentGiven, now: datetime) -> list[Referral]:
+    """The referrals of which the sender may know more than a moment ago."""
+    if given.scope not in (Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME):
+        return []
+    transfer = Direction(given.case_id, given.to_unit, given.from_unit)
+    known = await referrals.referrals_between(conn, transfer)
+    if given.scope is Scope.FEEDBACK_STATUS:
+        return list(known)
+    completed = [referral for referral in known if referral.state is COMPLETED]
+    if not completed:
+        return []
+    # Not `known_scopes`: while a parked case is replayed it still counts as parked.
+    held = await store.held_scopes(conn, {referral.feedback for referral in completed}, now)
+    return [referral for referral in completed if Scope.FEEDBACK_STATUS in held.get(referral.feedback, frozenset())]
+
+
+async def note_ended(conn: Connection, ended: ConsentEvent, state: ConsentState) -> None:
+    """Keep that a consent is over for good, known before or not."""
+    await store.end_consent(conn, ended, state)
+
+
+async def forget(conn: Connection, case_id: CaseId, now: datetime) -> None:
+    """Drop what is known of an erased person's consents."""
+    await store.forget_consents(conn, case_id, now)
+
+
+async def known_scopes(
+    conn: Connection, directions: Collection[Direction], now: datetime
+) -> Mapping[Direction, frozenset[Scope]]:
+    """What is allowed in each direction; nothing in a parked case, where an unread event may have ended it."""
+    if not directions:
+        return {}
+    parked = await keys.parked_among(conn, {case_key(each.case_id) for each in directions})
+    return await store.held_scopes(conn, [each for each in directions if case_key(each.case_id) not in parked], now)
+
+
+async def known_transfer(conn: Connection, direction: Direction, now: datetime) -> ConsentId | None:
+    """The consent that a transfer may rest on; None in a parked case too."""
+    if await keys.parked_among(conn, {case_key(direction.case_id)}):
+        return None
+    return await store.transfer_consent(conn, direction, now)

@@ -1,0 +1,67 @@
+"""Publishing, changing and withdrawing an entry of the directory; the key of the entry is locked by the caller."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from schemas import PartnerSlug
+from services.chassis import outbox
+from services.chassis.db import Connection
+from services.chassis.problems import NOT_FOUND, Refusal
+from services.referral.model.directory import Entry, Kind, State, event_of
+from services.referral.store import directory as store
+
+UNIT_IS_FIXED = Refusal(
+    422, "unit-is-fixed", "The unit cannot change; withdraw this and publish it anew.", field="unit"
+)
+WITHDRAWN = Refusal(409, "withdrawn", "This was withdrawn and cannot change any more; publish it anew.")
+
+
+async def publish(
+    conn: Connection, kind: Kind[State], entry_id: UUID, state: State, acted_by: PartnerSlug, now: datetime
+) -> Entry[State]:
+    """Make an entry known."""
+    entry = Entry(entry_id, state, version=1, published_at=now, changed_at=now)
+    await store.insert_entry(conn, kind, entry)
+    await outbox.publish(conn, event_of(kind.published, entry, acted_by), at=now)
+    return entry
+
+
+async def own_entry(
+    conn: Connection, kind: Kind[State], entry_id: UUID, partner: PartnerSlug
+) -> Entry[State] | Refusal:
+    """Load an entry that the partner may change."""
+    entry = await store.find_entry(conn, kind, entry_id)
+    if entry is None or not entry.belongs_to(partner):
+        return NOT_FOUND
+    return entry if entry.withdrawn_at is None else WITHDRAWN
+
+
+async def change(
+    conn: Connection,
+    kind: Kind[State],
+    entry: Entry[State],
+    state: State,
+    acted_by: PartnerSlug,
+    now: datetime,
+) -> Refusal | None:
+    """Replace an entry's state and tell what changed; without a difference nothing happens."""
+    if state.unit != entry.unit:
+        return UNIT_IS_FIXED
+    changes = entry.state.changes_to(state)
+    if not changes:
+        return None
+    changed = replace(entry, state=state, version=entry.version + 1, changed_at=now)
+    await store.update_entry(conn, changed)
+    event = event_of(kind.changed, changed, acted_by, {"changes": changes})
+    await outbox.publish(conn, event, at=now)
+    return None
+
+
+async def withdraw(
+    conn: Connection, kind: Kind[State], entry: Entry[State], acted_by: PartnerSlug, now: datetime
+) -> None:
+    """Take an entry out of use; it stays readable."""
+    withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now)
+    await store.update_entry(conn, withdrawn)
+    await outbox.publish(conn, event_of(kind.withdrawn, withdrawn, acted_by), at=now)

@@ -1,0 +1,179 @@
+"""The life of a referral; the case is locked by the caller."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from schemas import (
+    CaseId,
+    ConsentId,
+    OfferId,
+    OfferState,
+    PartnerSlug,
+    Party,
+    PersonDisclosed,
+    Received,
+    ReferralId,
+    UnitId,
+    new_id,
+    partner_of,
+)
+from schemas.codes import EndReason
+from services.chassis import outbox
+from services.chassis.db import Connection
+from services.chassis.problems import NOT_FOUND, Refusal
+from services.referral.commands import consents
+from services.referral.model.consents import Direction
+from services.referral.model.directory import OFFERS, Entry, can_be_used
+from services.referral.model.referrals import (
+    ACTS,
+    REQUESTED,
+    Act,
+    Insight,
+    Referral,
+    event_of,
+    insight,
+    is_possible_contact_day,
+    steps,
+)
+from services.referral.store import directory
+from services.referral.store import referrals as store
+
+NO_CONSENT = Refusal(
+    409,
+    "no-consent",
+    "No consent that holds now to pass this person's data on to that unit is known here; record one first.",
+    field="case_ref",
+)
+NO_SUCH_OFFER = Refusal(422, "no-such-offer", "There is no such offer in the directory.", field="offer_id")
+OWN_OFFER = Refusal(
+    422, "own-offer", "This offer is your own organisation's; refer to another partner's.", field="offer_id"
+)
+OFFER_NOT_ACTIVE = Refusal(409, "offer-not-active", "This offer cannot be used at present.", field="offer_id")
+NOT_YOUR_PART = Refusal(403, "not-your-part", "Only the unit that a referral is addressed to can do this.")
+# One text whatever the state: a sender may not know it.
+NOT_OPEN_FOR_SENDER = Refusal(409, "illegal-transition", "This referral cannot be cancelled any more.")
+IMPOSSIBLE_DAY = Refusal(
+    422,
+    "not-valid",
+    "The first contact is on the day of the request at the earliest and today at the latest.",
+    field="first_contact_on",
+)
+
+
+async def usable_offer(conn: Connection, offer_id: OfferId, from_unit: UnitId) -> Entry[OfferState] | Refusal:
+    """Load the offer that a unit wants to refer somebody to."""
+    offer = await directory.find_entry(conn, OFFERS, offer_id)
+    if offer is None:
+        return NO_SUCH_OFFER
+    if offer.belongs_to(partner_of(from_unit)):
+        return OWN_OFFER
+    return offer if can_be_used(offer) else OFFER_NOT_ACTIVE
+
+
+async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, from_unit: UnitId, now: datetime) -> bool:
+    """Whether a request would be refused for want of a consent, and for nothing else."""
+    offer = await usable_offer(conn, offer_id, from_unit)
+    if isinstance(offer, Refusal):
+        return False
+    return await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now) is None
+
+
+async def request(
+    conn: Connection, case_id: CaseId, offer_id: OfferId, from_unit: UnitId, now: datetime
+) -> Referral | Refusal:
+    """Ask the unit of an offer to take a person."""
+    offer = await usable_offer(conn, offer_id, from_unit)
+    if isinstance(offer, Refusal):
+        return offer
+    consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
+    if consent_id is None:
+        return NO_CONSENT
+    referral = Referral(ReferralId(new_id()), case_id, consent_id, offer_id, from_unit, offer.unit, now)
+    await store.insert_referral(conn, referral)
+    await outbox.publish(conn, event_of(referral, partner_of(from_unit)), at=now)
+    return referral
+
+
+async def own_part(conn: Connection, referral_id: ReferralId, unit: str) -> tuple[Referral, Party] | Refusal:
+    """Load a referral in which the unit has a part, and say which."""
+    referral = await store.find_referral(conn, referral_id)
+    party = referral.party(unit) if referral else None
+    return (referral, party) if referral and party else NOT_FOUND
+
+
+def permit(act: Act, party: Party) -> Refusal | None:
+    """Refuse what is the other party's to do, whatever the state."""
+    return None if act in ACTS[party] else NOT_YOUR_PART
+
+
+async def act_on(
+    conn: Connection, referral: Referral, party: Party, act: Act, facts: Mapping[str, Any], now: datetime
+) -> Referral | Refusal:
+    """Do what a party does with a referral, and tell each state it comes to."""
+    day = facts.get("first_contact_on")
+    if isinstance(day, date) and not is_possible_contact_day(referral, day, now):
+        return IMPOSSIBLE_DAY
+    moved = steps(referral, act, facts)
+    if not moved:
+        return _illegal(referral, party, act)
+    actor = partner_of(referral.to_unit if party is Party.RECIPIENT else referral.from_unit)
+    return await _tell(conn, moved, actor, now)
+
+
+def _illegal(referral: Referral, party: Party, act: Act) -> Refusal:
+    if party is Party.SENDER:
+        return NOT_OPEN_FOR_SENDER
+    detail = f"A referral that is {referral.state} does not take `{act}`."
+    return Refusal(409, "illegal-transition", detail)
+
+
+async def _tell(
+    conn: Connection,
+    moved: Sequence[Referral],
+    actor: PartnerSlug | None,
+    now: datetime,
+    cause: Received[Any] | None = None,
+) -> Referral:
+    """Save the last of the states a referral went through, and tell all of them."""
+    await store.update_referral(conn, moved[-1], now)
+    for state in moved:
+        await outbox.publish(conn, event_of(state, actor), at=now, cause=cause)
+    return moved[-1]
+
+
+async def end_resting_on(
+    conn: Connection, consent_id: ConsentId, reason: EndReason, cause: Received[Any], now: datetime
+) -> None:
+    """End every open referral that rests on a consent: cancelled before first contact, detached after it."""
+    for referral in await store.open_referrals(conn, cause.data.case_id):
+        if referral.consent_id == consent_id:
+            await _end(conn, referral, reason, cause, now)
+
+
+async def end_all(conn: Connection, reason: EndReason, cause: Received[Any], now: datetime) -> None:
+    """End every open referral of a case."""
+    for referral in await store.open_referrals(conn, cause.data.case_id):
+        await _end(conn, referral, reason, cause, now)
+
+
+async def _end(conn: Connection, referral: Referral, reason: EndReason, cause: Received[Any], now: datetime) -> None:
+    """Nobody acts here but the person or the clock. Closing needs no consent."""
+    await _tell(conn, steps(referral, Act.CANCEL, {"end_reason": reason}), None, now, cause)
+
+
+async def note_fetched(conn: Connection, cause: Received[PersonDisclosed], now: datetime) -> None:
+    """Take a request as received by the unit that fetched the person's data at the gate."""
+    fetched = cause.data
+    referral = await store.find_referral(conn, fetched.referral_id)
+    if referral is None or (referral.case_id, referral.to_unit) != (fetched.case_id, fetched.to_unit):
+        return
+    if referral.state is REQUESTED:
+        await _tell(conn, steps(referral, Act.RECEIVE, {}), fetched.acted_by, now, cause)
+
+
+async def insights(conn: Connection, parts: Sequence[tuple[Referral, Party]], now: datetime) -> Sequence[Insight]:
+    """Say what a party to each of these referrals may know of it at `now`, in the same order."""
+    asked = {referral.feedback for referral, party in parts if party is Party.SENDER}
+    scopes = await consents.known_scopes(conn, asked, now)
+    return [insight(referral, party, scopes.get(referral.feedback, frozenset())) for referral, party in parts]

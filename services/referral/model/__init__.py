@@ -1,0 +1,1 @@
+"""The rules of referrals and the directory: pure, time as an argument."""

@@ -1,0 +1,1 @@
+"""SQL of the referral service, one function a statement."""

@@ -1,0 +1,189 @@
+"""What consents, their ends, erasures and fetches do to referrals."""
+
+from uuid import UUID
+
+import pytest
+
+from schemas import ReferralEnded, ReferralReceived, ReferralStatusShared, new_id
+from schemas.codes import EndMode, EndReason, Outcome, ReferralState, Scope
+from tests.referral.builders import (
+    AWO,
+    CARITAS_MBE,
+    CITY,
+    Lotse,
+    a_case,
+    a_consent,
+    a_feedback,
+    disclosed,
+    erased,
+    expired,
+    withdrawn,
+)
+
+OPEN_WAYS = {
+    (): EndMode.CANCELLED,
+    ("receive",): EndMode.CANCELLED,
+    ("accept",): EndMode.CANCELLED,
+    ("accept", "start"): EndMode.DETACHED,
+}
+
+
+@pytest.mark.parametrize(("acts", "mode"), OPEN_WAYS.items())
+async def test_a_withdrawal_ends_what_rests_on_it(lotse: Lotse, acts: tuple[str, ...], mode: EndMode) -> None:
+    """Cancelled before the first contact, detached after it; nobody acted but the person."""
+    case_id = a_case()
+    consent = a_consent(case_id)
+    referral_id = await lotse.referral(case_id, *acts, consent=consent)
+    [cause] = await lotse.running.feed(withdrawn(consent))
+    ended = (await lotse.told())[-1]
+    assert isinstance(ended, ReferralEnded)
+    assert (ended.mode, ended.reason, ended.acted_by) == (mode, EndReason.CONSENT_WITHDRAWN, None)
+    assert ended.state == ReferralState(mode.value)
+    assert (await lotse.running.outbox_rows())[-1]["headers"]["ce_causationid"] == str(cause)
+    assert (await lotse.seen(referral_id, AWO))["state"] == mode
+    assert (await lotse.seen(referral_id, CITY))["state"] == "ended"
+
+
+async def test_an_expired_consent_ends_it_too(lotse: Lotse) -> None:
+    """With its own reason."""
+    case_id = a_case()
+    consent = a_consent(case_id)
+    await lotse.referral(case_id, "accept", consent=consent)
+    await lotse.running.feed(expired(consent))
+    ended = (await lotse.told())[-1]
+    assert isinstance(ended, ReferralEnded)
+    assert ended.reason is EndReason.CONSENT_EXPIRED
+
+
+@pytest.mark.parametrize("acts", [("reject",), ("accept", "start", "complete"), ("cancel",)])
+async def test_what_is_over_is_not_ended_again(lotse: Lotse, acts: tuple[str, ...]) -> None:
+    """Neither by a withdrawal nor by an erasure."""
+    case_id = a_case()
+    consent = a_consent(case_id)
+    await lotse.referral(case_id, *acts, consent=consent)
+    before = await lotse.kinds()
+    await lotse.running.feed(withdrawn(consent), erased(case_id))
+    assert await lotse.kinds() == before
+
+
+async def test_a_withdrawal_of_something_else_ends_nothing(lotse: Lotse) -> None:
+    """Feedback, another transfer, another case."""
+    case_id = a_case()
+    await lotse.referral(case_id, "accept")
+    feedback = a_feedback(case_id)
+    other, foreign = a_consent(case_id, to_unit=CARITAS_MBE), a_consent(a_case())
+    await lotse.running.feed(
+        feedback,
+        other,
+        foreign,
+        withdrawn(feedback),
+        withdrawn(other),
+        withdrawn(foreign),
+        expired(a_feedback(case_id)),
+    )
+    assert "ended" not in await lotse.kinds()
+
+
+async def test_all_referrals_on_one_consent_end_and_the_others_stay(lotse: Lotse) -> None:
+    """Two rest on it, one on a consent to another service."""
+    case_id = a_case()
+    awo, caritas = a_consent(case_id), a_consent(case_id, to_unit=CARITAS_MBE)
+    await lotse.running.feed(awo, caritas)
+    first = await lotse.request(case_id, await lotse.offer())
+    second = await lotse.request(case_id, await lotse.offer())
+    third = await lotse.request(case_id, await lotse.offer(unit=CARITAS_MBE))
+    await lotse.running.feed(withdrawn(awo))
+    states = [(await lotse.seen(each.json()["referral_id"]))["state"] for each in (first, second, third)]
+    assert states == ["ended", "ended", "requested"]
+
+
+async def test_an_erasure_ends_all_of_a_case(lotse: Lotse) -> None:
+    """Whatever consent they rest on; what is known of consents is dropped and none is taken any more."""
+    case_id = a_case()
+    await lotse.referral(case_id, "accept", "start")
+    await lotse.running.feed(a_consent(case_id, to_unit=CARITAS_MBE))
+    await lotse.request(case_id, await lotse.offer(unit=CARITAS_MBE))
+    await lotse.running.feed(erased(case_id), a_consent(case_id), a_feedback(case_id))
+    ended = [event for event in await lotse.told() if isinstance(event, ReferralEnded)]
+    assert [event.mode for event in ended] == [EndMode.DETACHED, EndMode.CANCELLED]
+    assert {(event.reason, event.acted_by) for event in ended} == {(EndReason.PERSON_ERASED, None)}
+    assert await lotse.running.rows("select * from referral.consent where case_id = $1", case_id) == []
+
+
+async def test_a_fetch_at_the_gate_is_a_receipt(lotse: Lotse) -> None:
+    """Once; by the partner that fetched."""
+    case_id = a_case()
+    referral_id = await lotse.referral(case_id)
+    fetched = disclosed(case_id, UUID(referral_id))
+    await lotse.running.feed(fetched, fetched)
+    assert await lotse.kinds() == ["requested", "received"]
+    received = (await lotse.told())[-1]
+    assert isinstance(received, ReferralReceived)
+    assert received.acted_by == "awo-rheinland"
+
+
+async def test_a_fetch_later_or_of_something_else_changes_nothing(lotse: Lotse) -> None:
+    """An accepted referral, an unknown one, one of another case or unit."""
+    case_id, other = a_case(), a_case()
+    accepted, requested = await lotse.referral(case_id, "accept"), await lotse.referral(other)
+    before = await lotse.kinds()
+    await lotse.running.feed(
+        disclosed(case_id, UUID(accepted)),
+        disclosed(case_id, new_id()),
+        disclosed(case_id, UUID(requested)),
+        disclosed(other, UUID(requested), to_unit=CARITAS_MBE),
+    )
+    assert await lotse.kinds() == before
+
+
+@pytest.mark.parametrize(
+    ("acts", "status", "outcome"),
+    [
+        ((), "requested", None),
+        (("accept", "start"), "in-progress", None),
+        (("accept", "start", "complete"), "completed", Outcome.NEED_MET),
+        (("accept", "start", "cancel"), "detached", None),
+    ],
+)
+async def test_a_late_feedback_consent_is_answered_with_the_present_state(
+    lotse: Lotse, acts: tuple[str, ...], status: str, outcome: Outcome | None
+) -> None:
+    """One event, caused by the consent, whatever happened before it."""
+    case_id = a_case()
+    referral_id = await lotse.referral(case_id, *acts)
+    before = len(await lotse.told())
+    feedback = a_feedback(case_id)
+    [cause] = await lotse.running.feed(feedback)
+    await lotse.running.feed(feedback)
+    [shared] = (await lotse.told())[before:]
+    assert isinstance(shared, ReferralStatusShared)
+    assert (shared.status, shared.outcome, shared.acted_by) == (ReferralState(status), outcome, None)
+    assert str(shared.referral_id) == referral_id
+    assert (await lotse.running.outbox_rows())[-1]["headers"]["ce_causationid"] == str(cause)
+
+
+async def test_a_later_outcome_consent_tells_of_a_completed_referral_only(lotse: Lotse) -> None:
+    """And only to a sender who may know that it is completed."""
+    done, running, unheard = a_case(), a_case(), a_case()
+    await lotse.referral(done, "accept", "start", "complete")
+    await lotse.referral(running, "accept", "start")
+    await lotse.referral(unheard, "accept", "start", "complete")
+    await lotse.running.feed(a_feedback(done), a_feedback(running))
+    before = len(await lotse.told())
+    await lotse.running.feed(*(a_feedback(case, Scope.FEEDBACK_OUTCOME) for case in (done, running, unheard)))
+    [shared] = (await lotse.told())[before:]
+    assert isinstance(shared, ReferralStatusShared)
+    assert (shared.case_id, shared.outcome) == (done, Outcome.NEED_MET)
+
+
+async def test_a_consent_that_opens_nothing_is_not_answered(lotse: Lotse) -> None:
+    """Over already, ended before, of another pair, or to a transfer."""
+    case_id = a_case()
+    await lotse.referral(case_id, "accept")
+    before = await lotse.kinds()
+    ended = a_feedback(case_id)
+    over = a_feedback(case_id, valid_until=a_consent(case_id).valid_until.replace(year=2020))
+    await lotse.running.feed(withdrawn(ended), ended, over)
+    other = a_consent(case_id, from_unit=CARITAS_MBE, to_unit=CITY, scope=Scope.FEEDBACK_STATUS)
+    await lotse.running.feed(other, a_consent(case_id))
+    assert await lotse.kinds() == before
