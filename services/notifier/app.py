@@ -1,0 +1,11 @@
+"""The notifier as a process."""
+
+from services.chassis.app import run
+from services.chassis.context import Service
+from services.notifier.api import router
+from services.notifier.handlers import handlers
+
+SERVICE = Service(name="notifier", title="Lotse: notifier", routers=[router], handlers=handlers)
+
+if __name__ == "__main__":
+    run(SERVICE)

@@ -1,0 +1,141 @@
+"""The verb of the notifier: tell a run of events to everyone entitled, in a constant number of statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from itertools import islice
+from typing import TypeVar
+from uuid import UUID
+
+from schemas import (
+    CaseEvent,
+    Event,
+    EventId,
+    PartnerInformed,
+    PartnerSlug,
+    Party,
+    Received,
+    Told,
+    Topic,
+    dataschema,
+    key_for,
+    stream_headers,
+    subject_for,
+    view_for,
+)
+from services.chassis import outbox
+from services.chassis.db import Connection
+from services.chassis.keys import Key, lock_keys
+from services.chassis.outbox import StreamRecord
+from services.chassis.pairwise import References
+from services.notifier import store
+from services.notifier.model import Consents, Entry, Ledger, judge
+
+# About 150 bytes each: one `partner.informed` stays well below what the bus takes.
+EVENTS_A_BATCH = 1000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where streams are written: the agreement's slug, its partners, and their own references to ids."""
+
+    agreement: str
+    partners: frozenset[PartnerSlug]
+    references: References
+
+    def record(self, entry: Entry, party: Party, number: int) -> StreamRecord:
+        """The event as a record of the partner's stream: nothing in it joins it to another partner's."""
+        event, partner = entry.event, entry.partner
+        # One record asks for the case's reference three times.
+        reference = cache(partial(self.references.reference, partner))
+        event_id, key = UUID(hex=reference(event.id)), key_for(event.data, reference)
+        headers = stream_headers(
+            id=event_id,
+            source=f"/{self.agreement}/{partner}",
+            type=event.type,
+            time=event.time,
+            subject=subject_for(event.data, reference),
+            dataschema=dataschema(type(event.data), partner=True),
+            sequence=number,
+            key=key,
+        )
+        value = view_for(event.data, party, entry.scopes, reference)
+        return StreamRecord(event_id, partner, key, headers, value)
+
+
+async def tell(conn: Connection, office: Office, events: Sequence[Received[Event]], now: datetime) -> None:
+    """Tell events in the order of the bus: number, project, write outbox and ledger, and report who was informed."""
+    consents, ledger = await _load(conn, events)
+    entries = judge(events, office.partners, consents, ledger, now)
+    if consents.changed:
+        await store.save_consents(conn, consents.changed)
+    if consents.newly_erased:
+        await store.save_erased(conn, consents.newly_erased, now)
+    if entries:
+        await _write(conn, office, entries, now)
+
+
+async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Consents, Ledger]:
+    cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
+    closing = {(event.topic, event.key) for event in events if event.data.closing}
+    consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
+    ledger = Ledger(await store.entries_of(conn, [event.id for event in events]))
+    for key, partner in await store.informed_of(conn, closing) if closing else ():
+        ledger.informed[key].add(partner)
+    return consents, ledger
+
+
+async def _write(conn: Connection, office: Office, entries: Sequence[Entry], now: datetime) -> None:
+    numbered = await _number(conn, entries)
+    records = [office.record(entry, party, number) for entry, party, number in numbered]
+    numbers = {(entry.event.id, entry.partner): number for entry, _, number in numbered}
+    lines = [_line(entry, numbers.get((entry.event.id, entry.partner))) for entry in entries]
+    await outbox.append_to_streams(conn, records)
+    await store.insert_lines(conn, lines, now)
+    await _report(conn, lines, now)
+
+
+async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, Party, int]]:
+    """Give each entry that is told the next number of its partner's stream; entries that are not told stay out."""
+    told = [(entry, entry.party) for entry in entries if entry.party is not None]
+    partners = {entry.partner for entry, _ in told}
+    if not partners:
+        return []
+    # After the keys of the events: the keys of the deliveries, then the streams, each sorted. Whoever holds one
+    # of these waits for no key of an event any more, so that two processes never wait for each other crosswise.
+    await lock_keys(conn, [Key(Topic.DELIVERIES, partner) for partner in partners])
+    numbers = await store.lock_streams(conn, partners)
+    numbered = []
+    for entry, party in told:
+        numbered.append((entry, party, numbers[entry.partner]))
+        numbers[entry.partner] += 1
+    await store.save_next_numbers(conn, numbers)
+    return numbered
+
+
+def _line(entry: Entry, number: int | None) -> store.Line:
+    event = entry.event
+    return store.Line(event.id, entry.partner, event.topic, event.key, event.type, number)
+
+
+async def _report(conn: Connection, lines: Iterable[store.Line], now: datetime) -> None:
+    """Publish who was told of which events, one event per partner and batch."""
+    by_partner: dict[str, list[Told]] = defaultdict(list)
+    for line in lines:
+        if line.number is not None:
+            told = Told(event_id=EventId(line.event_id), type=line.type, number=line.number)
+            by_partner[line.partner].append(told)
+    for partner, events in by_partner.items():
+        for batch in _batches(events, EVENTS_A_BATCH):
+            informed = PartnerInformed(partner=PartnerSlug(partner), events=batch)
+            await outbox.publish(conn, informed, at=now)
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    rest = iter(items)
+    while batch := tuple(islice(rest, size)):
+        yield batch

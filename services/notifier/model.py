@@ -1,0 +1,224 @@
+"""The rules: who is told of an event at a given moment, given the consents and what was told before."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from schemas import (
+    CaseEvent,
+    CaseId,
+    ConsentEvent,
+    ConsentExpired,
+    ConsentGiven,
+    ConsentId,
+    ConsentWithdrawn,
+    DirectoryEvent,
+    Event,
+    PartnerSlug,
+    Party,
+    PersonDisclosed,
+    PersonErased,
+    Received,
+    ReferralEvent,
+    UnitId,
+    is_audible,
+)
+from schemas.codes import Scope
+
+NOTHING: frozenset[Scope] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One consent as the notifier knows it; `valid_until` is None when it ended before we heard of its beginning."""
+
+    consent_id: ConsentId
+    case_id: CaseId
+    from_unit: UnitId
+    to_unit: UnitId
+    scope: Scope
+    valid_until: datetime | None
+    ended: bool
+
+    def is_valid_at(self, now: datetime) -> bool:
+        """Whether something may rest on it at `now`."""
+        return not self.ended and self.valid_until is not None and now < self.valid_until
+
+
+class Consents:
+    """The consents of some cases while a run of events is judged one by one.
+
+    An end is for good: a beginning that arrives later, even for a consent not known until then, revives nothing.
+    """
+
+    def __init__(self, known: Iterable[Consent] = (), erased: Iterable[CaseId] = ()) -> None:
+        self._by_id: dict[ConsentId, Consent] = {}
+        self._by_pair: dict[tuple[CaseId, UnitId, UnitId], set[ConsentId]] = defaultdict(set)
+        self._erased = set(erased)
+        self._touched: set[ConsentId] = set()
+        self.newly_erased: set[CaseId] = set()
+        for consent in known:
+            self._put(consent)
+
+    def apply(self, event: Event) -> None:
+        """Take in what an event says about consents; most say nothing."""
+        if isinstance(event, ConsentGiven):
+            self._give(event)
+        elif isinstance(event, ConsentWithdrawn | ConsentExpired):
+            self._end(event)
+        elif isinstance(event, PersonErased) and event.case_id not in self._erased:
+            self._erased.add(event.case_id)
+            self.newly_erased.add(event.case_id)
+
+    def scopes(self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, now: datetime) -> frozenset[Scope]:
+        """What the valid consents of a case allow in one direction at `now`."""
+        if case_id in self._erased:
+            return NOTHING
+        ids = self._by_pair.get((case_id, from_unit, to_unit), ())
+        return frozenset(self._by_id[each].scope for each in ids if self._by_id[each].is_valid_at(now))
+
+    @property
+    def changed(self) -> list[Consent]:
+        """The consents that the events applied here began or ended, in the order of their ids."""
+        return [self._by_id[consent_id] for consent_id in sorted(self._touched)]
+
+    def _give(self, event: ConsentGiven) -> None:
+        if event.consent_id not in self._by_id:
+            self._touch(_consent(event, valid_until=event.valid_until, ended=False))
+
+    def _end(self, event: ConsentWithdrawn | ConsentExpired) -> None:
+        known = self._by_id.get(event.consent_id) or _consent(event, valid_until=None, ended=True)
+        self._touch(replace(known, ended=True))
+
+    def _touch(self, consent: Consent) -> None:
+        self._put(consent)
+        self._touched.add(consent.consent_id)
+
+    def _put(self, consent: Consent) -> None:
+        self._by_id[consent.consent_id] = consent
+        self._by_pair[consent.case_id, consent.from_unit, consent.to_unit].add(consent.consent_id)
+
+
+def _consent(event: ConsentEvent, *, valid_until: datetime | None, ended: bool) -> Consent:
+    return Consent(event.consent_id, event.case_id, event.from_unit, event.to_unit, event.scope, valid_until, ended)
+
+
+@dataclass
+class Ledger:
+    """Who knows of what: of an event (`entries`), and of a (topic, key) at all (`informed`)."""
+
+    entries: set[tuple[UUID, PartnerSlug]] = field(default_factory=set)
+    informed: dict[tuple[str, str], set[PartnerSlug]] = field(default_factory=lambda: defaultdict(set))
+
+    def note(self, entry: "Entry") -> bool:
+        """Write an entry; returns False when the partner has one for that event already."""
+        where = (entry.event.id, entry.partner)
+        if where in self.entries:
+            return False
+        self.entries.add(where)
+        self.informed[entry.event.topic, entry.event.key].add(entry.partner)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One partner's knowledge of one event.
+
+    `party`: as whom it is told; None when it is not told because it knows already (it acted, or it fetched).
+    `scopes`: what the consents allow it to see as that party.
+    """
+
+    event: Received[Event]
+    partner: PartnerSlug
+    party: Party | None
+    scopes: frozenset[Scope] = NOTHING
+
+
+def judge(
+    events: Sequence[Received[Event]],
+    partners: Collection[PartnerSlug],
+    consents: Consents,
+    ledger: Ledger,
+    now: datetime,
+) -> list[Entry]:
+    """Decide for events in the order of the bus who is told, each with what holds after the events before it.
+
+    `consents` and `ledger` take in the events. An event that a partner has in its ledger already gives no entry.
+    """
+    entries: list[Entry] = []
+    for event in events:
+        consents.apply(event.data)
+        found = [*_told(event, partners, consents, ledger, now), *_knowing(event, partners)]
+        entries.extend(entry for entry in found if ledger.note(entry))
+    return entries
+
+
+def _told(
+    event: Received[Event],
+    partners: Collection[PartnerSlug],
+    consents: Consents,
+    ledger: Ledger,
+    now: datetime,
+) -> list[Entry]:
+    informed = ledger.informed.get((event.topic, event.key), set())
+    named = {
+        partner: party
+        for partner, party in audience(event.data, partners, informed).items()
+        if entitled(event.data, party, consents, informed=partner in informed, now=now)
+    }
+    allowed = feedback_scopes(event.data, consents, now) if named else NOTHING
+    return [Entry(event, partner, named[partner], allowed) for partner in sorted(named)]
+
+
+def _knowing(event: Received[Event], partners: Collection[PartnerSlug]) -> list[Entry]:
+    return [Entry(event, partner, None) for partner in sorted(knowing(event.data)) if partner in partners]
+
+
+def audience(
+    event: Event, partners: Collection[PartnerSlug], informed: Collection[PartnerSlug]
+) -> Mapping[PartnerSlug, Party]:
+    """Which partners the event's class is meant for, and as whom; never the one that acted."""
+    named: dict[PartnerSlug, Party] = {}
+    if Party.OTHERS in event.audience:
+        named |= dict.fromkeys(partners, Party.OTHERS)
+    if Party.INFORMED in event.audience:
+        named |= dict.fromkeys(informed, Party.INFORMED)
+    named |= {partner: party for party, partner in event.parties().items() if party in event.audience}
+    actor = acting(event)
+    return {partner: party for partner, party in named.items() if partner != actor and partner in partners}
+
+
+def entitled(event: Event, party: Party, consents: Consents, *, informed: bool, now: datetime) -> bool:
+    """Whether a partner of the audience is told at `now`.
+
+    informed: whether it knows of this key already; a closing event goes to exactly those who do, without consent.
+    A referral needs the valid TRANSFER consent to its service, the sender also the scope its class asks for.
+    """
+    if event.closing:
+        return informed
+    if isinstance(event, ReferralEvent):
+        transfer = consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
+        return Scope.TRANSFER in transfer and is_audible(type(event), party, feedback_scopes(event, consents, now))
+    # What else is said about a person has no consent it could rest on; directory and circle speak of none.
+    return not isinstance(event, CaseEvent)
+
+
+def feedback_scopes(event: Event, consents: Consents, now: datetime) -> frozenset[Scope]:
+    """What the person allowed the service to tell the partner that referred."""
+    if not isinstance(event, ReferralEvent):
+        return NOTHING
+    return consents.scopes(event.case_id, event.to_unit, event.from_unit, now)
+
+
+def acting(event: Event) -> PartnerSlug | None:
+    """The partner that caused the event; None when the person or a job did."""
+    return event.acted_by if isinstance(event, CaseEvent | DirectoryEvent) else None
+
+
+def knowing(event: Event) -> set[PartnerSlug]:
+    """The partners that know of the event without being told: the one that acted, the one that fetched."""
+    fetched = event.parties().values() if isinstance(event, PersonDisclosed) else ()
+    actor = acting(event)
+    return {*fetched, *([actor] if actor else [])}

@@ -1,0 +1,182 @@
+"""The notifier's statements."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas import CaseId, ConsentId, PartnerSlug, UnitId
+from schemas.codes import Scope
+from services.chassis.db import Connection
+from services.notifier.model import Consent
+
+
+class Line(NamedTuple):
+    """One row of the ledger; `number` is None where the partner knew without being told."""
+
+    event_id: UUID
+    partner: str
+    topic: str
+    key: str
+    type: str
+    number: int | None
+
+
+class ToldRow(NamedTuple):
+    """One event that a partner was told, under its own number."""
+
+    event_id: UUID
+    type: str
+    number: int
+    told_at: datetime
+
+
+async def consents_of(conn: Connection, cases: Collection[CaseId]) -> list[Consent]:
+    """The consents of some cases, ended ones too."""
+    rows = await conn.fetch(
+        """
+        select consent_id, case_id, from_unit, to_unit, scope, valid_until, ended
+        from notifier.consent where case_id = any($1::uuid[])
+        """,
+        list(cases),
+    )
+    return [
+        Consent(
+            ConsentId(row["consent_id"]),
+            CaseId(row["case_id"]),
+            UnitId(row["from_unit"]),
+            UnitId(row["to_unit"]),
+            Scope(row["scope"]),
+            row["valid_until"],
+            row["ended"],
+        )
+        for row in rows
+    ]
+
+
+async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
+    """Write consents that began or ended; one that has ended stays ended."""
+    await conn.execute(
+        """
+        insert into notifier.consent (consent_id, case_id, from_unit, to_unit, scope, valid_until, ended)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+                             $7::boolean[])
+        on conflict (consent_id) do update set ended = consent.ended or excluded.ended
+        """,
+        [consent.consent_id for consent in consents],
+        [consent.case_id for consent in consents],
+        [consent.from_unit for consent in consents],
+        [consent.to_unit for consent in consents],
+        [consent.scope for consent in consents],
+        [consent.valid_until for consent in consents],
+        [consent.ended for consent in consents],
+    )
+
+
+async def erased_of(conn: Connection, cases: Collection[CaseId]) -> list[CaseId]:
+    """Which of these cases were erased."""
+    rows = await conn.fetch("select case_id from notifier.erased_case where case_id = any($1::uuid[])", list(cases))
+    return [CaseId(row["case_id"]) for row in rows]
+
+
+async def save_erased(conn: Connection, cases: Iterable[CaseId], now: datetime) -> None:
+    """Note cases as erased, for good."""
+    await conn.execute(
+        """
+        insert into notifier.erased_case (case_id, erased_at) select unnest($1::uuid[]), $2
+        on conflict do nothing
+        """,
+        sorted(cases),
+        now,
+    )
+
+
+async def entries_of(conn: Connection, events: Collection[UUID]) -> set[tuple[UUID, PartnerSlug]]:
+    """Who has one of these events in the ledger already."""
+    rows = await conn.fetch(
+        "select event_id, partner from notifier.told where event_id = any($1::uuid[])", list(events)
+    )
+    return {(row["event_id"], PartnerSlug(row["partner"])) for row in rows}
+
+
+async def informed_of(conn: Connection, keys: Collection[tuple[str, str]]) -> list[tuple[tuple[str, str], PartnerSlug]]:
+    """Who knows anything about these (topic, key), each pair once."""
+    rows = await conn.fetch(
+        """
+        select distinct topic, key, partner
+        from notifier.told join unnest($1::text[], $2::text[]) as wanted (topic, key) using (topic, key)
+        """,
+        [topic for topic, _ in keys],
+        [key for _, key in keys],
+    )
+    return [((row["topic"], row["key"]), PartnerSlug(row["partner"])) for row in rows]
+
+
+async def insert_lines(conn: Connection, lines: Sequence[Line], now: datetime) -> None:
+    """Write rows of the ledger."""
+    await conn.execute(
+        """
+        insert into notifier.told (event_id, partner, topic, key, type, number, told_at)
+        select *, $7 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+        """,
+        [line.event_id for line in lines],
+        [line.partner for line in lines],
+        [line.topic for line in lines],
+        [line.key for line in lines],
+        [line.type for line in lines],
+        [line.number for line in lines],
+        now,
+    )
+
+
+async def lock_streams(conn: Connection, partners: Collection[PartnerSlug]) -> dict[PartnerSlug, int]:
+    """Lock the partners' streams until the transaction ends, and return the next number of each.
+
+    Two statements on purpose: a row that the first one makes is invisible to a statement that began with it.
+    """
+    wanted = sorted(partners)
+    await conn.execute(
+        "insert into notifier.stream (partner) select unnest($1::text[]) order by 1 on conflict do nothing",
+        wanted,
+    )
+    rows = await conn.fetch(
+        """
+        select partner, next_number from notifier.stream
+        where partner = any($1::text[]) order by partner for update
+        """,
+        wanted,
+    )
+    return {PartnerSlug(row["partner"]): row["next_number"] for row in rows}
+
+
+async def save_next_numbers(conn: Connection, numbers: Mapping[PartnerSlug, int]) -> None:
+    """Move locked streams on."""
+    await conn.execute(
+        """
+        update notifier.stream set next_number = given.next_number
+        from unnest($1::text[], $2::bigint[]) as given (partner, next_number)
+        where stream.partner = given.partner
+        """,
+        list(numbers.keys()),
+        list(numbers.values()),
+    )
+
+
+async def next_number(conn: Connection, partner: str) -> int:
+    """The number the next record of a partner's stream gets; 1 before the first."""
+    found: int | None = await conn.fetchval("select next_number from notifier.stream where partner = $1", partner)
+    return found or 1
+
+
+async def told_after(conn: Connection, partner: str, after: int, limit: int) -> list[ToldRow]:
+    """What a partner was told under numbers above `after`, in their order, at most `limit`."""
+    rows = await conn.fetch(
+        """
+        select event_id, type, number, told_at from notifier.told
+        where partner = $1 and number > $2 order by number limit $3
+        """,
+        partner,
+        after,
+        limit,
+    )
+    return [ToldRow(**row) for row in rows]

@@ -1,0 +1,205 @@
+"""The rules: what a clause of the agreement amounts to, given what was counted."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from schemas import (
+    EVENTS,
+    CaseEvent,
+    ContactEvent,
+    ContactWithdrawn,
+    DirectoryEvent,
+    Event,
+    InformationCounted,
+    OfferEvent,
+    OfferWithdrawn,
+    PartnerSlug,
+    Party,
+    UnitId,
+    partner_of,
+)
+from schemas.agreement_file import AgreementFile, Clause, Events, EventsTold, NotMeasured, NotYet, SumInformation
+from schemas.codes import ContactLevel, PartnerRole
+from schemas.partner_file import Partners
+
+NOBODY = PartnerSlug("")
+
+
+class Status(StrEnum):
+    """Whether a clause is counted."""
+
+    COUNTED = "counted"
+    NOT_MEASURED = "not-measured"
+    NOT_YET = "not-yet"
+
+
+class Year(NamedTuple):
+    """A calendar year in Koblenz. `ends_at`: its end, or now while it lasts."""
+
+    year: int
+    ends_at: datetime
+    is_over: bool
+
+
+class People(NamedTuple):
+    """People a unit told of the services' offers."""
+
+    unit: UnitId
+    people: int
+
+
+class Happened(NamedTuple):
+    """How often events of a type came from a partner."""
+
+    type: str
+    sender: PartnerSlug
+    events: int
+
+
+class Telling(NamedTuple):
+    """How often a partner was told of another's events of a type; `level` is that of a contact."""
+
+    type: str
+    by: PartnerSlug
+    to: PartnerSlug
+    level: str | None
+    times: int
+
+
+class Named(NamedTuple):
+    """A partner has a valid contact of a level."""
+
+    partner: PartnerSlug
+    level: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was counted in one year."""
+
+    information: Sequence[People] = ()
+    happened: Sequence[Happened] = ()
+    tellings: Sequence[Telling] = ()
+    contacts: Sequence[Named] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one clause amounts to in one year.
+
+    `done`: how often, None when it is not counted. `late`: None without a date in the agreement.
+    `missing`: partners that lack what the clause asks of each of them; None where it asks no such thing.
+    """
+
+    clause: Clause
+    status: Status
+    reason: str | None = None
+    done: int | None = None
+    late: int | None = None
+    missing: tuple[PartnerSlug, ...] | None = None
+
+
+def results(agreement: AgreementFile, partners: Partners, facts: Facts, year: Year) -> list[Result]:
+    """The clauses of the agreement in their order, each with what it amounts to."""
+    return [result(clause, partners, facts, year) for clause in agreement.clauses]
+
+
+def result(clause: Clause, partners: Partners, facts: Facts, year: Year) -> Result:
+    """What one clause amounts to."""
+    counts = clause.counts
+    if isinstance(counts, NotMeasured):
+        return Result(clause, Status.NOT_MEASURED, counts.reason)
+    if isinstance(counts, NotYet):
+        return Result(clause, Status.NOT_YET, counts.reason)
+    done, missing = times_done(counts, partners, facts), None
+    if isinstance(counts, EventsTold) and counts.level is not None:
+        missing = without_contact(counts.level, partners, facts)
+    return Result(clause, Status.COUNTED, None, done, times_late(clause, done, year), missing)
+
+
+def times_done(counts: SumInformation | Events | EventsTold, partners: Partners, facts: Facts) -> int:
+    """Count as the clause says it is counted."""
+    if isinstance(counts, SumInformation):
+        units = {unit for unit, file in partners.units.items() if counts.by in file.roles}
+        return sum(each.people for each in facts.information if each.unit in units)
+    if isinstance(counts, Events):
+        senders = _with_role(partners, counts.sent_by)
+        return sum(
+            each.events
+            for each in facts.happened
+            if each.type in counts.types and (senders is None or each.sender in senders)
+        )
+    return _times_told(counts, partners, facts.tellings)
+
+
+def _times_told(counts: EventsTold, partners: Partners, tellings: Iterable[Telling]) -> int:
+    tellers, hearers = _with_role(partners, counts.by), _with_role(partners, counts.to)
+    return sum(
+        each.times
+        for each in tellings
+        if each.type in counts.types
+        and (tellers is None or each.by in tellers)
+        and (hearers is None or each.to in hearers)
+        and counts.level in (None, each.level)
+    )
+
+
+def _with_role(partners: Partners, role: PartnerRole | None) -> Collection[PartnerSlug] | None:
+    """The partners with a role; None for all, whoever they are."""
+    return None if role is None else partners.with_role(role)
+
+
+def without_contact(level: ContactLevel, partners: Partners, facts: Facts) -> tuple[PartnerSlug, ...]:
+    """The partners without a valid contact of a level."""
+    named = {each.partner for each in facts.contacts if each.level == level}
+    return tuple(slug for slug in partners.slugs if slug not in named)
+
+
+def times_late(clause: Clause, done: int, year: Year) -> int | None:
+    """A yearly duty is late once, when its year is over and it was not done; without a date nothing is late."""
+    if clause.due is None:
+        return None
+    return int(year.is_over and done == 0)
+
+
+def is_counted(event_class: type[Event]) -> bool:
+    """Whether single events of a class can be counted exactly: an end is applied a second time after a repair."""
+    return issubclass(event_class, CaseEvent | DirectoryEvent | InformationCounted) and not event_class.terminal
+
+
+def sender_of(event: Event) -> PartnerSlug:
+    """The partner an event came from; NOBODY where it names none."""
+    if isinstance(event, OfferEvent | ContactEvent | InformationCounted):
+        return partner_of(event.unit)
+    return event.parties().get(Party.SENDER, NOBODY)
+
+
+def level_of(event: Event) -> ContactLevel | None:
+    """The level of a contact; None of anything else."""
+    return event.level if isinstance(event, ContactEvent) else None
+
+
+def ends(event: Event) -> bool:
+    """Whether the offer or contact is no longer to be used."""
+    return isinstance(event, OfferWithdrawn | ContactWithdrawn)
+
+
+def uncountable(agreement: AgreementFile) -> str | None:
+    """Name what this code cannot count of an agreement, in one sentence; None when it can count all of it."""
+    for clause in agreement.clauses:
+        counts = clause.counts
+        if isinstance(counts, Events):
+            wrong = [each for each in counts.types if not is_counted(EVENTS[each])]
+            why = "events that end something for good, and those about deliveries, cannot be counted"
+        elif isinstance(counts, EventsTold):
+            kind = DirectoryEvent if counts.level is None else ContactEvent
+            wrong = [each for each in counts.types if not issubclass(EVENTS[each], kind)]
+            why = f"only events of {'offers and contacts' if counts.level is None else 'contacts'} can be counted so"
+        else:
+            continue
+        if wrong:
+            return f"clause {clause.id}, counts, types has {wrong[0]}; {why}"
+    return None

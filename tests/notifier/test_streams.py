@@ -1,0 +1,365 @@
+"""Who hears of what on which stream, through the inbox and a real database."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import jsonschema
+import pytest
+
+from schemas import parse_headers
+from schemas.codes import Scope
+from schemas.envelope import SCHEMAS_DIR
+from tests.harness import Running
+from tests.notifier.events import (
+    ALL,
+    AWO,
+    CARITAS,
+    CARITAS_UNIT,
+    CITY,
+    JOBCENTER,
+    YESTERDAY,
+    Story,
+    contact,
+    offer,
+    offer_changed,
+)
+from tests.notifier.streams import heard, stream
+
+
+async def silence(notifier: Running, *partners: str) -> bool:
+    """Whether these partners were told nothing."""
+    return not any([await heard(notifier, partner) for partner in partners])
+
+
+async def test_without_consent_nobody_hears_of_a_referral(notifier: Running) -> None:
+    """A referral whose consent never arrived is told to nobody."""
+    story = Story()
+    await notifier.feed(story.requested(), story.received(), story.rejected())
+    assert await silence(notifier, *ALL)
+
+
+async def test_expired_consent_counts_as_none_although_nobody_said_so(notifier: Running) -> None:
+    """Validity is judged when something is told, not when the expiry is announced."""
+    story = Story()
+    await notifier.feed(story.consent(valid_until=YESTERDAY), story.requested())
+    assert await silence(notifier, *ALL)
+
+
+async def test_consent_to_another_unit_of_another_partner_opens_nothing(notifier: Running) -> None:
+    """A consent is one direction between two units; AWO hears nothing on Caritas's."""
+    story = Story()
+    await notifier.feed(story.consent(to_unit=CARITAS_UNIT), story.requested())
+    assert await silence(notifier, *ALL)
+
+
+async def test_consent_of_another_case_opens_nothing(notifier: Running) -> None:
+    """One person's consent says nothing about another person."""
+    story, other = Story(), Story()
+    await notifier.feed(other.consent(), story.requested())
+    assert await silence(notifier, *ALL)
+
+
+async def test_feedback_consent_without_transfer_opens_nothing(notifier: Running) -> None:
+    """Feedback rests on a referral that rests on a transfer."""
+    story = Story()
+    await notifier.feed(story.feedback(), story.accepted(), story.status_shared())
+    assert await silence(notifier, *ALL)
+
+
+async def test_request_is_told_to_the_service_and_to_no_one_else(notifier: Running) -> None:
+    """The sender acted itself, and the other partners are not concerned."""
+    story = Story()
+    await notifier.feed(story.consent(), story.requested())
+    assert await heard(notifier, AWO) == ["referral.requested"]
+    assert await silence(notifier, CITY, CARITAS, JOBCENTER)
+
+
+async def test_sender_without_feedback_consent_hears_received_rejected_ended_only(notifier: Running) -> None:
+    """That the service accepted, started or completed needs the person's word."""
+    story = Story()
+    await notifier.feed(
+        story.consent(), story.requested(), story.received(), story.accepted(), story.started(), story.completed()
+    )
+    assert await heard(notifier, CITY) == ["referral.received"]
+    await notifier.feed(story.rejected(), story.ended())
+    assert await heard(notifier, CITY) == ["referral.received", "referral.rejected", "referral.ended"]
+
+
+async def test_how_it_ended_needs_feedback_status(notifier: Running) -> None:
+    """Without it the sender hears that it ended, not whether by cancelling or detaching, nor why."""
+    without, with_status = Story(), Story()
+    for story in (without, with_status):
+        await notifier.feed(story.consent(), story.requested())
+    await notifier.feed(with_status.feedback())
+    await notifier.feed(without.ended(), with_status.ended())
+    silent, told = (each.data for each in await stream(notifier, CITY))
+    assert silent.keys().isdisjoint({"mode", "reason", "state"})
+    assert (told["mode"], told["reason"]) == ("detached", "consent-withdrawn")
+    assert all(each.data["mode"] == "detached" for each in await stream(notifier, AWO) if "ended" in each.type)
+
+
+async def test_outcome_needs_feedback_outcome(notifier: Running) -> None:
+    """With status alone the sender hears that the work is done, not what came of it."""
+    story, open_story = Story(), Story()
+    await notifier.feed(story.consent(), story.feedback(), story.requested(), story.completed())
+    await notifier.feed(
+        open_story.consent(),
+        open_story.feedback(),
+        open_story.feedback(Scope.FEEDBACK_OUTCOME),
+        open_story.status_shared(),
+    )
+    completed, shared = await stream(notifier, CITY)
+    assert "outcome" not in completed.data
+    assert (shared.data["status"], shared.data["outcome"]) == ("completed", "need-met")
+
+
+async def test_withdrawal_in_the_same_run_silences_what_comes_after_it(notifier: Running) -> None:
+    """The run is judged in order: before the withdrawal told, after it silent but for the closing."""
+    story = Story()
+    await notifier.feed(
+        story.consent(),
+        story.feedback(),
+        story.requested(),
+        story.withdrawn(),
+        story.received(),
+        story.accepted(),
+        story.ended(),
+    )
+    closing = ["consent.withdrawn", "referral.ended"]
+    assert await heard(notifier, AWO) == ["referral.requested", *closing]
+    assert await heard(notifier, CITY) == closing
+
+
+async def test_withdrawal_of_feedback_silences_status_but_not_what_rests_on_the_transfer(notifier: Running) -> None:
+    """Each consent carries its own purpose only."""
+    story = Story()
+    await notifier.feed(story.consent(), story.feedback(), story.requested(), story.accepted())
+    await notifier.feed(story.withdrawn(story.feedback()), story.started(), story.rejected())
+    assert await heard(notifier, CITY) == ["referral.accepted", "consent.withdrawn", "referral.rejected"]
+
+
+async def test_withdrawal_overtaking_its_consent_is_never_revived(notifier: Running) -> None:
+    """An end applied first leaves a tombstone that the beginning does not overwrite."""
+    story = Story()
+    await notifier.feed(story.withdrawn())
+    await notifier.feed(story.consent(), story.requested())
+    assert await silence(notifier, AWO)
+
+
+async def test_consent_given_anew_opens_the_case_again(notifier: Running) -> None:
+    """A new consent is a new word of the person; the old one stays ended."""
+    story, again = Story(), Story()
+    await notifier.feed(story.consent(), story.requested(), story.expired(), story.received())
+    await notifier.feed(story.consent(consent_id=again.transfer), story.accepted(), story.received(acted_by=None))
+    assert await heard(notifier, AWO) == ["referral.requested", "consent.expired", "referral.received"]
+
+
+async def test_closing_goes_to_those_informed_before_and_to_no_one_else(notifier: Running) -> None:
+    """A party that never heard of the case does not learn of it by its end."""
+    story = Story()
+    await notifier.feed(story.consent(valid_until=YESTERDAY, acted_by=None), story.requested(), story.ended())
+    assert await heard(notifier, AWO) == []
+    assert await heard(notifier, CITY) == ["referral.ended"]
+
+
+async def test_fetching_at_the_gate_counts_as_informed(notifier: Running) -> None:
+    """Whoever fetched hears of the end although its stream never named the case."""
+    story = Story()
+    await notifier.feed(story.disclosed())
+    await notifier.feed(story.withdrawn())
+    assert await heard(notifier, AWO) == ["consent.withdrawn"]
+    assert await silence(notifier, CITY)
+    assert await notifier.rows(
+        "select partner, type, number from notifier.told order by told_at, number nulls first"
+    ) == [
+        {"partner": AWO, "type": "lotse.person.disclosed.v1", "number": None},
+        {"partner": AWO, "type": "lotse.consent.withdrawn.v1", "number": 1},
+    ]
+
+
+async def test_acting_partner_is_not_told_of_its_own_act_but_is_in_the_ledger(notifier: Running) -> None:
+    """Causing an event is a way of knowing it."""
+    story = Story()
+    (_, requested) = await notifier.feed(story.consent(), story.requested())
+    rows = await notifier.rows("select partner, number from notifier.told where event_id = $1 order by 1", requested)
+    assert rows == [{"partner": AWO, "number": 1}, {"partner": CITY, "number": None}]
+
+
+async def test_partner_that_ends_a_referral_itself_hears_nothing_of_it(notifier: Running) -> None:
+    """Closing events too spare the one that acted."""
+    story = Story()
+    await notifier.feed(story.consent(), story.requested(), story.ended(acted_by=CITY))
+    assert await silence(notifier, CITY)
+    assert await heard(notifier, AWO) == ["referral.requested", "referral.ended"]
+
+
+async def test_erasure_is_told_to_everyone_who_knew_of_the_case(notifier: Running) -> None:
+    """Also to a service that is no longer a party; afterwards nothing but closings is told of the case."""
+    story = Story()
+    await notifier.feed(story.consent(), story.requested(), story.erased())
+    await notifier.feed(story.consent(consent_id=Story().transfer), story.received(), story.ended())
+    assert await heard(notifier, AWO) == ["referral.requested", "person.erased", "referral.ended"]
+    assert await heard(notifier, CITY) == ["person.erased", "referral.ended"]
+    assert await silence(notifier, CARITAS, JOBCENTER)
+
+
+async def test_erased_twice_is_noted_once(notifier: Running) -> None:
+    """A second erasure changes nothing that the first one has noted."""
+    story = Story()
+    await notifier.feed(story.erased())
+    await notifier.feed(story.erased())
+    assert len(await notifier.rows("select * from notifier.erased_case")) == 1
+
+
+async def test_offer_change_is_told_to_all_others_with_the_changed_field(notifier: Running) -> None:
+    """Caritas changes its hours; the three others hear the old and the new value."""
+    published = offer()
+    await notifier.feed(published, offer_changed(published, "Di 14-17"))
+    for partner in ALL - {CARITAS}:
+        changed = (await stream(notifier, partner))[1]
+        assert changed.data["changes"] == [{"field": "schedule", "previous": "Mo 9-12", "new": "Di 14-17"}]
+        assert changed.key == str(published.offer_id)
+    assert await silence(notifier, CARITAS)
+
+
+async def test_directory_event_without_an_actor_is_told_to_all(notifier: Running) -> None:
+    """When a job acted, the offer's own partner hears of it too."""
+    await notifier.feed(contact(acted_by=None))
+    assert [await heard(notifier, partner) for partner in ALL] == [["contact.published"]] * 4
+
+
+async def test_partner_that_left_the_agreement_is_told_nothing(notifier: Running) -> None:
+    """A unit of a partner without a file has no stream and no references; the run goes on."""
+    story = Story()
+    gone = {"to_unit": "red-cross/mbe", "acted_by": None}
+    await notifier.feed(story.consent(**gone), story.received(**gone), offer(acted_by="red-cross"))
+    assert await heard(notifier, CITY) == ["referral.received", "offer.published"]
+    assert await notifier.rows("select 1 from notifier.told where partner = 'red-cross'") == []
+
+
+async def test_numbers_are_gapless_across_batches_and_stored_for_each_stream(notifier: Running) -> None:
+    """Every stream counts for itself from 1."""
+    story, published = Story(), offer()
+    await notifier.feed(published)
+    await notifier.feed(story.consent(), story.requested(), story.received())
+    await notifier.feed(offer(), contact())
+    assert [each.number for each in await stream(notifier, AWO)] == [1, 2, 3, 4]
+    assert [each.number for each in await stream(notifier, JOBCENTER)] == [1, 2, 3]
+    assert await notifier.rows("select next_number from notifier.stream where partner = $1", AWO) == [
+        {"next_number": 5}
+    ]
+
+
+async def test_batch_that_fails_gives_no_number(notifier: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash between numbering and commit leaves stream, ledger and outbox as they were."""
+    from services.notifier import store
+
+    insert, failed = store.insert_lines, []
+
+    async def fail_once(*arguments: object) -> None:
+        if not failed:
+            failed.append(True)
+            raise ConnectionError
+        await insert(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "insert_lines", fail_once)
+    await notifier.feed(offer())
+    assert failed
+    assert [each.number for each in await stream(notifier, AWO)] == [1]
+
+
+async def test_partner_informed_names_events_and_numbers_once_per_partner_and_batch(notifier: Running) -> None:
+    """Reporting learns from it who was told what."""
+    story, published = Story(), offer()
+    ids = await notifier.feed(published, story.consent(), story.requested())
+    informed = {event.partner: event for event in await notifier.published("lotse.deliveries")}
+    assert informed.keys() == {CITY, AWO, JOBCENTER}
+    assert [(told.event_id, told.number) for told in informed[AWO].events] == [(ids[0], 1), (ids[2], 2)]
+    assert [told.type for told in informed[CITY].events] == ["lotse.offer.published.v1"]
+
+
+async def test_large_batch_is_reported_in_parts(notifier: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `partner.informed` outgrows what the bus takes."""
+    monkeypatch.setattr("services.notifier.commands.EVENTS_A_BATCH", 2)
+    await notifier.feed(*(offer() for _ in range(5)))
+    parts = [event for event in await notifier.published("lotse.deliveries") if event.partner == AWO]
+    assert [len(part.events) for part in parts] == [2, 2, 1]
+    assert [told.number for part in parts for told in part.events] == [1, 2, 3, 4, 5]
+
+
+async def test_nothing_to_tell_publishes_nothing(notifier: Running) -> None:
+    """A batch that tells nobody anything leaves the outbox empty."""
+    await notifier.feed(Story().consent(), Story().disclosed())
+    assert await notifier.outbox_rows() == []
+
+
+async def test_records_are_cloudevents_whose_data_keeps_the_partner_schema(notifier: Running) -> None:
+    """Each record of each stream is read by the contract's own reader and validates against the committed schema."""
+    story, published = Story(), offer()
+    await notifier.feed(
+        published,
+        offer_changed(published, "Di"),
+        story.consent(),
+        story.feedback(),
+        story.feedback(Scope.FEEDBACK_OUTCOME),
+        story.requested(),
+        story.received(),
+        story.completed(),
+        story.withdrawn(),
+        story.ended(),
+        story.erased(),
+    )
+    seen = set()
+    for partner in ALL:
+        for each in await stream(notifier, partner):
+            envelope = parse_headers([(name, value.encode()) for name, value in each.headers.items()])
+            assert envelope.source == f"/koblenz/{partner}"
+            assert envelope.key == each.key
+            assert envelope.dataschema == f"urn:lotse:schema:{each.type}:1:partner"
+            jsonschema.validate(each.data, _partner_schema(each.type))
+            seen.add(each.type)
+    assert len(seen) == 8
+
+
+async def test_two_partners_cannot_join_their_events_but_by_the_referral(notifier: Running) -> None:
+    """No id and no header value that could name the case is common to both but referral and public offer."""
+    story = Story()
+    ids = await notifier.feed(
+        story.consent(), story.feedback(), story.requested(), story.received(acted_by=None), story.withdrawn()
+    )
+    city, awo = await _identifying(notifier, CITY), await _identifying(notifier, AWO)
+    assert city & awo == {str(story.referral_id)}
+    inner = {str(story.case_id), str(story.transfer), story.case_id.hex, story.transfer.hex, *map(str, ids)}
+    assert inner.isdisjoint(city | awo)
+
+
+def _partner_schema(event_type: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS_DIR / event_type / "1.partner.json").read_text())
+    return schema
+
+
+async def _identifying(notifier: Running, partner: str) -> set[str]:
+    """Every value in a stream's headers, keys and data that looks like an id."""
+    found = set()
+    for each in await stream(notifier, partner):
+        assert each.headers.keys().isdisjoint({"ce_correlationid", "ce_causationid", "traceparent"})
+        texts = [*each.headers.values(), each.key, *map(str, each.data.values())]
+        found |= {part for text in texts for part in text.split("/") if _is_id(part)}
+    return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def test_same_event_keeps_its_partner_id(notifier: Running) -> None:
+    """The record's id follows from the event's, so that a repeat is recognised."""
+    (event_id,) = await notifier.feed(offer())
+    (told,) = await stream(notifier, AWO)
+    assert told.headers["ce_id"] == str(UUID(hex=notifier.reference(AWO, event_id)))
+    assert told.headers["ce_time"].endswith("Z")
