@@ -22,12 +22,18 @@ from services.chassis.config import StartError
 ALGORITHMS = ["ES256", "RS256", "PS256"]
 LEEWAY_SECONDS = 10
 CACHED_TOKENS = 10_000
-REFRESH_SECONDS = 60.0
+# A key the issuer took back is forgotten after the first, a new one is asked for after the second at the earliest.
+KEPT_SECONDS = 600.0
+REFRESH_SECONDS = 30.0
 MAX_TOKEN_BYTES = 8192
 
 
 class InvalidToken(Exception):
     """The token cannot be trusted; the text says why without repeating it."""
+
+
+class IssuerUnavailable(OSError):
+    """The issuer's keys cannot be had now; it passes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,15 @@ class Verifier:
         return Principal(str(claims["sub"]), partner, unit, frozenset(roles))
 
     async def _key_set(self, issuer: Issuer, *, fresh: bool = False) -> KeySet:
+        """The issuer's keys, loaded again when they are old, or when a token fits none of them (`fresh`)."""
         known = self._keys.get(issuer.name)
-        if known is not None and not (fresh and time.monotonic() - known[0] > REFRESH_SECONDS):
+        age = time.monotonic() - known[0] if known else KEPT_SECONDS
+        if known and age < (REFRESH_SECONDS if fresh else KEPT_SECONDS):
             return known[1]
-        keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
+        try:
+            keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
+        except (OSError, ValueError, JoseError, aiohttp.ClientError) as error:
+            raise IssuerUnavailable(f"the keys of {issuer.name} cannot be loaded") from error
         self._keys[issuer.name] = (time.monotonic(), keys)
         return keys
 
@@ -148,9 +159,13 @@ def _claimed_issuer(token: str) -> str:
 
 
 async def _load(where: str) -> str:
-    if not where.startswith("https://"):
-        return await asyncio.to_thread(Path(where).read_text, "utf-8")
+    if where.startswith("https://"):
+        return await _fetch(where)
+    return await asyncio.to_thread(Path(where).read_text, "utf-8")
+
+
+async def _fetch(url: str) -> str:
     timeout = aiohttp.ClientTimeout(total=5)
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(where) as response:
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
         response.raise_for_status()
         return await response.text()

@@ -92,6 +92,12 @@ def problem_response(
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of routes that may answer these problems."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    return {
-        status: {"description": TITLES[status], "model": ProblemDocument, "content": content} for status in statuses
-    }
+    return {status: {"description": TITLES[status], "content": content} for status in statuses}
+
+
+def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schema that `documented` refers to; FastAPI would list it as plain JSON."""
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = schema.pop("$defs", {})
+    document.setdefault("components", {}).setdefault("schemas", {}).update({**parts, "ProblemDocument": schema})
+    return document

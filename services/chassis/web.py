@@ -12,7 +12,7 @@ from services.chassis import metrics
 from services.chassis.context import Context, Service
 from services.chassis.edge import add_edge
 from services.chassis.log import describe
-from services.chassis.problems import FieldError, Problem, Refusal, problem_response
+from services.chassis.problems import FieldError, Problem, Refusal, describe_problems, problem_response
 
 # OpenAPI asks for the version of the API, which is that of its paths (/v1), not of this program.
 API_VERSION = "1.0"
@@ -32,6 +32,8 @@ def create_app(service: Service, context: Context) -> FastAPI:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     add_edge(app, context.settings.max_body_bytes)
+    generate = app.openapi
+    app.openapi = lambda: describe_problems(generate())  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
 
 

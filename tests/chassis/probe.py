@@ -12,7 +12,6 @@ from schemas import (
     ConsentId,
     ConsentWithdrawn,
     Event,
-    OfferId,
     Received,
     ReferralAccepted,
     ReferralId,
@@ -106,7 +105,6 @@ def _referral(case_id: UUID, state: ReferralState) -> dict[str, Any]:
         "case_id": CaseId(case_id),
         "from_unit": CITY,
         "to_unit": AWO,
-        "offer_id": OfferId(uuid4()),
         "state": state,
     }
 
