@@ -128,6 +128,8 @@ class Verifier:
             raise InvalidToken("the token's claim roles must be a list of texts")
         if not isinstance(partner, str) or not isinstance(unit, str):
             raise InvalidToken("the token's claims partner and unit must be texts")
+        if not str(claims["sub"]).isprintable():
+            raise InvalidToken("the token's claim sub holds control characters")
         if partner not in self._partners and not (partner == "" and roles == ["operator"]):
             raise InvalidToken("the token's partner is not part of the agreement")
         if unit and not unit.startswith(f"{partner}/"):

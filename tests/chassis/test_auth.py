@@ -81,6 +81,7 @@ async def test_the_memory_is_bounded(verifier, tmp_path, monkeypatch) -> None:
         {"roles": None},
         {"partner": "nobody", "unit": "nobody/x"},
         {"partner": 7},
+        {"sub": "a\x00b"},
         {"partner": ""},
         {"unit": "stadt-koblenz/integration"},
     ],

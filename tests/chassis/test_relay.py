@@ -1,6 +1,7 @@
 """The relay on a real Kafka: in order, at least once, through its own crashes and the broker's refusals."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -229,6 +230,18 @@ async def _relay_listens(database: Database) -> bool:
             "select exists (select 1 from pg_locks where objid = $1)", LOCK_ID & 0xFFFFFFFF
         )
     return held
+
+
+async def test_more_than_a_batch_holds_goes_out_in_order_all_the_same(
+    settings, database, producer, conn, stack
+) -> None:
+    """`append` returns None when a batch is full: what did not fit begins the next one, after the first is acked."""
+    case = uuid4()
+    await write(database, *[case] * 6)
+    async with database.transaction() as writing:
+        await writing.execute("update chassis.outbox set value = value || $1", os.urandom(150 * 1024))
+    assert await Relay("test", settings).send_pass(conn, producer) == 6
+    assert [version for _, version in await read_all(settings, stack)] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_one_record_of_the_largest_size_fits_a_batch(settings, database, producer, conn) -> None:
