@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,19 @@ import asyncpg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from deploy.cli.provision import prepare
 from deploy.local.databases import ensure_database, ensure_role
 from deploy.local.kafka import Kafka
 from deploy.local.layout import layout_at
-from deploy.local.stack import Stack, stop_stack
-from deploy.topology import TOPICS, partner_topic
+from deploy.local.services import (
+    Sources,
+    service_ports,
+    start_service,
+    stop_services,
+    wait_until_ready,
+)
+from deploy.local.stack import Stack, silent, stop_stack
+from deploy.topology import SERVICES, TOPICS, partner_topic
 from services.chassis.migrate import migrate
 
 CreateDatabase = Callable[[str], Awaitable[str]]
@@ -44,8 +53,20 @@ async def eventually(
         await asyncio.sleep(0.02)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def stop_in_order() -> Iterator[None]:
+    """A run that is asked to end (SIGTERM) tears its servers down like one interrupted with Ctrl-C."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(stop_in_order: None) -> Iterator[Stack]:
     """Kafka and PostgreSQL for the whole run, in a folder that is removed at its end."""
     with TemporaryDirectory(prefix="lotse-test-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # as root, PostgreSQL's own account must get in
@@ -110,6 +131,21 @@ async def _make_template(stack: Stack, admin: asyncpg.Connection, service: str) 
 def _url(stack: Stack, service: str, database: str) -> str:
     role = f"lotse_{service}"
     return stack.postgres.url(database, role, stack.secrets.postgres_password(role))
+
+
+@pytest.fixture(scope="session")
+def services(stack: Stack) -> Iterator[dict[str, int]]:
+    """The four services as processes on this run's servers, provisioned like a real stack: the port of each."""
+    prepare(stack, silent, environ={})
+    ports = service_ports(stack.layout)
+    try:
+        for service in SERVICES:
+            start_service(stack, service, ports[service.name], Sources())
+        for service in SERVICES:
+            wait_until_ready(stack.layout, service, ports[service.name])
+        yield ports
+    finally:
+        stop_services(stack.layout)
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+# Everything runs in .venv, which any target makes when the lock or the project file changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint schemas
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name it as in: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## play the Koblenz story on real parts
+	$(BIN)/lotse demo
+
+up: $(STAMP) ## start Kafka, PostgreSQL and the four services
+	$(BIN)/lotse up
+
+down: $(STAMP) ## stop them
+	$(BIN)/lotse down
+
+test: $(STAMP) ## run the tests on a real Kafka and PostgreSQL, with coverage
+	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=90
+
+lint: $(STAMP) ## check style, types, imports and that the schemas are as the models say
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.generate --check
+
+schemas: $(STAMP) ## write JSON Schemas and AsyncAPI from the models
+	$(BIN)/python -m schemas.generate

@@ -1,0 +1,98 @@
+"""`lotse status`: is it running, is it keeping up, does anything wait for a human?"""
+
+import os
+from dataclasses import dataclass
+
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+from rich.table import Table
+
+from deploy.cli.cluster import consumer_lag
+from deploy.cli.running import attach_kafka, require_ready
+from deploy.cli.screen import out, progress
+from deploy.local.layout import default_layout
+from deploy.local.services import http_get, is_ready
+from deploy.local.state import State
+from deploy.topology import SERVICES, TOPICS, Service
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a service says of itself; None where it does not answer. `lag`: None before it first committed."""
+
+    ready: bool
+    restarts: int
+    outbox: int | None
+    outbox_age_seconds: float | None
+    parked: int | None
+    dead_letters: int | None
+    lag: int | None
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status() -> None:
+    """Show each service's health, consumer lag, outbox and parked keys. Exit code 1 when one is not ready."""
+    layout = default_layout()
+    state = require_ready(layout)
+    kafka, _secrets = attach_kafka(layout, os.environ)
+    with progress() as say:
+        say("asking the services")
+        conditions = {
+            service.name: condition(state, service, consumer_lag(kafka, service.group, consumed(service)))
+            for service in SERVICES
+        }
+    out.print(_table(conditions))
+    if state.doing:
+        out.print(state.doing, markup=False)
+    if not all(each.ready for each in conditions.values()):
+        raise typer.Exit(1)
+
+
+def consumed(service: Service) -> list[str]:
+    """The full names of the topics a service reads as a group."""
+    return [topic.full_name() for topic in TOPICS if topic.label in service.consumes]
+
+
+def condition(state: State, service: Service, lag: int | None) -> Condition:
+    """Ask one service."""
+    port = state.ports[service.name]
+    values = metrics(port)
+    return Condition(
+        ready=is_ready(port),
+        restarts=state.restarts.get(service.name, 0),
+        outbox=_whole(values.get("lotse_outbox_depth")),
+        outbox_age_seconds=values.get("lotse_outbox_age_seconds"),
+        parked=_whole(values.get("lotse_parked_keys")),
+        dead_letters=_whole(values.get("lotse_dead_letters")),
+        lag=lag,
+    )
+
+
+def metrics(port: int) -> dict[str, float]:
+    """The metrics without labels of the service on this port, by name; none when it does not answer."""
+    try:
+        code, text = http_get(port, "/metrics")
+    except OSError:
+        return {}
+    if code != 200:
+        return {}
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {sample.name: sample.value for sample in samples if not sample.labels}
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _table(conditions: dict[str, Condition]) -> Table:
+    table = Table("service", "ready", "restarts", "lag", "outbox", "oldest", "parked keys", "dead letters")
+    for name, found in conditions.items():
+        age = "-" if found.outbox_age_seconds is None else f"{found.outbox_age_seconds:.1f} s"
+        counts = ["-" if value is None else str(value) for value in (found.lag, found.outbox)]
+        waiting = ["-" if value is None else str(value) for value in (found.parked, found.dead_letters)]
+        ready = "yes" if found.ready else "[bold red]no[/]"
+        table.add_row(name, ready, str(found.restarts), *counts, age, *waiting)
+    return table

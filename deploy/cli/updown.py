@@ -1,0 +1,60 @@
+"""`lotse up` and `lotse down`."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from deploy.cli.errors import CliError
+from deploy.cli.provision import read_partners
+from deploy.cli.running import bring_down, bring_up, purge
+from deploy.cli.screen import err, out, progress
+from deploy.local.layout import default_layout
+from deploy.local.ports import LOOPBACK
+from deploy.local.services import sources_from
+from deploy.local.state import State
+from deploy.topology import SERVICES
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(down)
+
+
+def up() -> None:
+    """Start Kafka, PostgreSQL and the four services, and keep them running until `lotse down`.
+
+    Run it again and it only shows where everything is.
+    """
+    read_partners(sources_from(os.environ).partners)  # a wrong file is told before anything is started
+    with progress() as say:
+        state = bring_up(default_layout(), os.environ, say)
+    out.print(_addresses(state))
+
+
+def down(
+    purge_data: Annotated[
+        bool, typer.Option("--purge", help="Also delete data, secrets and logs of the stack.")
+    ] = False,
+) -> None:
+    """Stop everything that `lotse up` started, and check that no process and no port is left."""
+    layout = default_layout()
+    with progress() as say:
+        say("stopping services, Kafka and PostgreSQL")
+        taken = bring_down(layout)
+    if taken:
+        listed = ", ".join(map(str, taken))
+        raise CliError(f"Still in use by another program: port {listed}.", "`lotse up` will take other ports.")
+    if purge_data:
+        for folder in purge(layout):
+            err.print(f"deleted {folder}", markup=False)
+    err.print("Nothing of the local stack is running.")
+
+
+def _addresses(state: State) -> Table:
+    table = Table("part", "address")
+    for service in SERVICES:
+        table.add_row(service.name, f"http://{LOOPBACK}:{state.ports[service.name]}")
+    table.add_row("Kafka", f"{state.kafka} (SASL_PLAINTEXT, SCRAM-SHA-512)")
+    return table
