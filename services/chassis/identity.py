@@ -29,8 +29,8 @@ async def check_identity(conn: Connection, service: str, agreement: str) -> str:
     )
     if not row["same"]:
         raise StartError(
-            f"The database of {service} is not the one this service last ran on (restored or moved?): going on would "
-            "use event versions twice. Give it back, or raise its epoch as docs/operations.md describes."
+            f"The database of {service} is not the one this service last ran on (restored or moved?): going on "
+            "would use event versions twice. Give the old one back; docs/operations.md says what else can be done."
         )
     source: str = row["source"]
     if source != f"/{agreement}/{service}/{row['epoch']}":

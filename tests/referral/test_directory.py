@@ -155,7 +155,7 @@ async def test_the_unit_is_ones_own_and_stays(lotse: Lotse, path: str, body: dic
     """Another partner's, an unknown one, and a change of unit are refused by field."""
     for unit in (CITY, "awo-rheinland/unknown"):
         answer = await lotse.post(path, {**body, "unit": unit}, unit=AWO)
-        assert is_problem(answer, 422, "not-your-unit", "unit")
+        assert is_problem(answer, 403, "not-your-unit", "unit")
     place = await published(lotse, path, {**body, "unit": CARITAS_MBE})
     moved = await lotse.send("PUT", place, {**body, "unit": CARITAS_JMD}, unit=CARITAS_MBE, If_Match='"1"')
     assert is_problem(moved, 422, "unit-is-fixed", "unit")

@@ -182,7 +182,7 @@ async def test_a_token_without_a_unit_of_the_agreement_cannot_request(lotse: Lot
     """A unit that no partner file names, and none at all."""
     case_id, offer_id = a_case(), await lotse.offer()
     for unit in ("stadt-koblenz/ordnungsamt", "stadt-koblenz/"):
-        assert is_problem(await lotse.request(case_id, offer_id, unit=unit), 403, "no-unit")
+        assert is_problem(await lotse.request(case_id, offer_id, unit=unit), 403, "unit-missing")
 
 
 async def test_only_who_may_refer_can_request(lotse: Lotse) -> None:

@@ -22,7 +22,7 @@ from services.referral.model.directory import Entry, Kind, State
 from services.referral.store import directory as store
 
 WRITERS = ("coordinator", "counsellor", "clerk", "commissioner", "system")
-NOT_YOUR_UNIT = Refusal(422, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
+NOT_YOUR_UNIT = Refusal(403, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
 NO_PARTNER = Refusal(403, "no-partner", "The directory is for the partners of the agreement.")
 
 IncludeInactive: TypeAlias = Annotated[bool, Query(description="also what is withdrawn or not active now")]

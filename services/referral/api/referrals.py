@@ -49,7 +49,7 @@ router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
 REFERRING = ("clerk", "counsellor", "system")
 COUNSELLING = ("counsellor", "system")
 
-NO_UNIT = Refusal(403, "no-unit", "The token must name one of your organisation's units.")
+UNIT_MISSING = Refusal(403, "unit-missing", "Your token must name a unit of your partner; ask your issuer for it.")
 NO_IF_MATCH = Refusal(
     400, "if-match-not-taken", "Whoever sent a referral cancels it without If-Match.", field="If-Match"
 )
@@ -215,5 +215,5 @@ def _own_unit(caller: Principal, context: Context) -> UnitId:
     """The caller's unit, which the agreement must know."""
     unit = UnitId(caller.unit)
     if unit not in context.partners.units:
-        raise Problem(NO_UNIT)
+        raise Problem(UNIT_MISSING)
     return unit
