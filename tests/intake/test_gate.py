@@ -37,8 +37,13 @@ async def nothing_disclosed(desk: Desk) -> bool:
     return log == [] and "lotse.person.disclosed.v1" not in await desk.published_types()
 
 
-async def fetch_until_well_after(desk: Desk, referral: UUID, withdrawn: asyncio.Event) -> tuple[set[int], set[int]]:
-    """Fetch without pause; returns the statuses of the fetches begun before and after the withdrawal's answer."""
+async def fetch_until_well_after(
+    desk: Desk, referral: UUID, withdrawn: asyncio.Event, fetched: asyncio.Event
+) -> tuple[set[int], set[int]]:
+    """Fetch without pause; returns the statuses of the fetches begun before and after the withdrawal's answer.
+
+    Sets `fetched` at the first answer.
+    """
     before, after = set[int](), []
     while len(after) < 2:
         is_late = withdrawn.is_set()
@@ -47,6 +52,7 @@ async def fetch_until_well_after(desk: Desk, referral: UUID, withdrawn: asyncio.
             after.append(status)
         else:
             before.add(status)
+        fetched.set()
     return before, set(after)
 
 
@@ -54,10 +60,11 @@ async def test_a_fetch_that_begins_after_a_withdrawal_was_answered_never_succeed
     """Fifty times the person consents anew and withdraws while two counsellors fetch without pause."""
     case_ref, referral, (consent,) = await desk.a_referred_person()
     succeeded = 0
-    for _ in range(50):
-        withdrawn = asyncio.Event()
-        fetching = [asyncio.create_task(fetch_until_well_after(desk, referral, withdrawn)) for _ in range(2)]
-        await asyncio.sleep(0)
+    for number in range(50):
+        withdrawn, fetched = asyncio.Event(), asyncio.Event()
+        fetching = [asyncio.create_task(fetch_until_well_after(desk, referral, withdrawn, fetched)) for _ in range(2)]
+        # Every other time the withdrawal meets fetches under way, else it races the very first ones.
+        await (fetched.wait() if number % 2 else asyncio.sleep(0))
         assert (await desk.withdraw(consent)).status_code == 200
         withdrawn.set()
         for before, after in await asyncio.gather(*fetching):
