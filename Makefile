@@ -29,7 +29,7 @@ down: $(STAMP) ## stop them
 	$(BIN)/lotse down
 
 test: $(STAMP) ## run the tests on a real Kafka and PostgreSQL, with coverage
-	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term --cov-fail-under=90
 
 lint: $(STAMP) ## check style, types, imports and that the schemas are as the models say
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Apache Kafka itself, fetched once with Maven and kept."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -37,15 +38,18 @@ def java() -> str:
 
 
 def _fetch(folder: Path, say: Callable[[str], None]) -> None:
-    """Fetch into a draft folder and move it into place at the end, so that half a fetch is never taken for whole."""
+    """Fetch into a draft folder and move it into place at the end, so that half a fetch is never taken for whole.
+
+    One at a time: a second stack that starts meanwhile waits, because two Mavens would spoil each other's repository.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as draft:
-        _run_maven(Path(draft), say)
-        try:
+    with (folder.parent / "fetching.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as draft:
+            _run_maven(Path(draft), say)
             (Path(draft) / "jars").rename(folder)
-        except OSError:
-            if not folder.exists():  # else another stack fetched them at the same time
-                raise
 
 
 def _run_maven(draft: Path, say: Callable[[str], None]) -> None:

@@ -29,7 +29,9 @@ ROWS_A_PASS = 2000
 POLL_SECONDS = 0.05
 LOCK_POLL_SECONDS = 0.5
 SEND_SECONDS = 20.0
-MISSING_TOPIC_PAUSE_SECONDS = 5.0
+# aiokafka asks for a missing topic again and again for its whole request timeout; meanwhile nothing else would go out.
+METADATA_SECONDS = 1.0
+MISSING_TOPIC_PAUSE_SECONDS = 15.0
 # One record may have 256 KiB and must fit a batch together with its key and headers.
 BATCH_BYTES = 400 * 1024
 
@@ -124,8 +126,9 @@ class Relay:
 
     async def _partition_numbers(self, producer: Any, topic: str) -> list[int]:
         try:
-            return sorted(await producer.partitions_for(self._settings.physical(topic)))
-        except UnknownTopicOrPartitionError:
+            async with asyncio.timeout(METADATA_SECONDS):
+                return sorted(await producer.partitions_for(self._settings.physical(topic)))
+        except (UnknownTopicOrPartitionError, TimeoutError):
             log.error("topic_missing", topic=topic, way_out="lotse apply")
             self._missing[topic] = asyncio.get_running_loop().time() + MISSING_TOPIC_PAUSE_SECONDS
             return []
