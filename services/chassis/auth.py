@@ -25,6 +25,8 @@ CACHED_TOKENS = 10_000
 # A key the issuer took back is forgotten after the first, a new one is asked for after the second at the earliest.
 KEPT_SECONDS = 600.0
 REFRESH_SECONDS = 30.0
+# What the library raises on tokens made to confuse it: not only its own errors.
+UNREADABLE = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 MAX_TOKEN_BYTES = 8192
 
 
@@ -104,10 +106,10 @@ class Verifier:
             raise InvalidToken("the token's issuer is not trusted here")
         try:
             decoded = jwt.decode(token, await self._key_set(issuer), algorithms=ALGORITHMS)
-        except (JoseError, ValueError) as first_error:
+        except UNREADABLE as first_error:
             try:  # the issuer may have rotated its keys
                 decoded = jwt.decode(token, await self._key_set(issuer, fresh=True), algorithms=ALGORITHMS)
-            except (JoseError, ValueError):
+            except UNREADABLE:
                 raise InvalidToken("the token's signature is not valid") from first_error
         registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,

@@ -114,8 +114,17 @@ async def test_no_signature_and_a_shared_secret_are_refused(verifier, tmp_path) 
     public = (tmp_path / "issuer" / "jwks.json").read_bytes()
     confused = jwt.encode({"alg": "HS256"}, claims(), OctKey.import_key(public), algorithms=["HS256"])
     foreign = ECKey.generate_key("P-256")
+    odd = base64.urlsafe_b64encode(b'{"alg":"ES256","crit":[{}]}').rstrip(b"=").decode()
     stolen_name = jwt.encode({"alg": "ES256", "kid": private_key(tmp_path).kid}, claims(), foreign)
-    for token in (f"{header}.{body}.", confused, stolen_name, f"{header}.{body}", "a.b.c", "é.é.é"):
+    for token in (
+        f"{header}.{body}.",
+        confused,
+        stolen_name,
+        f"{header}.{body}",
+        f"{odd}.{body}.AAAA",
+        "a.b.c",
+        "é.é.é",
+    ):
         with pytest.raises(InvalidToken):
             await verifier.verify(token)
 
