@@ -133,9 +133,10 @@ def _peek_one(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
     if len(values) != 1 or not values[0]:
         return None
     try:
-        return values[0].decode()
+        text = values[0].decode()
     except UnicodeDecodeError:
         return None
+    return None if "\0" in text else text
 
 
 def _text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
@@ -152,6 +153,8 @@ def _text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
             raise InvalidEnvelope(f"{name} is not UTF-8") from None
         if not fields[name]:
             raise InvalidEnvelope(f"{name} is empty")
+        if "\0" in fields[name]:
+            raise InvalidEnvelope(f"{name} holds a NUL")
     return fields
 
 

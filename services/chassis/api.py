@@ -143,7 +143,8 @@ def _scope(change: Change) -> Scope | None:
 
 
 async def _claim(conn: Connection, change: Change, scope: Scope, body: bytes) -> list[str] | None:
-    digest = idempotency.digest(change.context.idempotency_secret, change.request.url.path, body)
+    said = "\n".join([change.request.url.path, change.caller.unit, change.if_match or ""])
+    digest = idempotency.digest(change.context.idempotency_secret, said, body)
     try:
         return await idempotency.claim(conn, scope, digest)
     except idempotency.SwappedKey:

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from services.chassis.config import StartError
+from services.chassis.log import describe
+
+log = structlog.get_logger()
 
 # Asymmetric only: with a shared-secret algorithm the public key itself would sign (key confusion).
 ALGORITHMS = ["ES256", "RS256", "PS256"]
@@ -147,6 +151,9 @@ class Verifier:
         try:
             keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
         except (OSError, ValueError, JoseError, aiohttp.ClientError) as error:
+            if known:
+                log.warning("issuer_keys_not_loaded", issuer=issuer.name, error=describe(error))
+                return known[1]
             raise IssuerUnavailable(f"the keys of {issuer.name} cannot be loaded") from error
         self._keys[issuer.name] = (time.monotonic(), keys)
         return keys

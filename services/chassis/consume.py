@@ -6,7 +6,7 @@ transaction of the effect, and is sought at every assignment.
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -26,7 +26,7 @@ from services.chassis.log import describe
 from services.chassis.metrics import ABANDONED
 from services.chassis.offsets import Partition
 from services.chassis.records import Record
-from services.chassis.supervise import Backoff
+from services.chassis.supervise import Backoff, Final
 
 log = structlog.get_logger()
 
@@ -45,6 +45,7 @@ class Consumer:
         self._database = database
         self._handlers = handlers
         self._inbox = Inbox(database, handlers)
+        self._places = _Places(settings, database)
 
     async def run(self) -> None:
         """Try parked keys again, then read until something ends it. Raises what ended it."""
@@ -56,6 +57,7 @@ class Consumer:
             log.info("consumer_started", topics=sorted(self._handlers.topics))
             await ended
         finally:
+            ended.cancel()
             await self._stop(broker)
 
     def _subscribe(self, ended: "asyncio.Future[None]") -> KafkaBroker:
@@ -69,7 +71,7 @@ class Consumer:
             apply_types=False,
             logger=None,
         )
-        listener = _SeekToStored(self._settings, self._database)
+        listener = _SeekToStored(self._places, ended)
         subscriber: Any = broker.subscriber(
             *(self._settings.physical(topic) for topic in sorted(self._handlers.topics)),
             group_id=f"{self._settings.topic_prefix}.{self._service}",
@@ -85,24 +87,29 @@ class Consumer:
         listener.subscriber = subscriber
 
         async def on_batch(batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+            """FastStream hands over the next batch before it notices our end: that one must not overtake."""
+            if ended.done():
+                return
             try:
                 await self._apply(subscriber.consumer, batch)
             except Exception as error:
-                if not ended.done():
-                    ended.set_exception(error)
+                _end(ended, error)
 
         subscriber(on_batch)
+        subscriber.get_msg = _ending_with_errors(subscriber.get_msg, ended)
         return broker
 
     async def _apply(self, consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        if self._places.reread_after_hole(consumer, batch):
+            return
         records = [_record(self._settings, record) for record in batch]
         if await self._inbox.apply(records):
+            self._places.passed(batch)
             await _commit_for_monitoring(consumer, batch)
             return
         ABANDONED.inc()
         log.info("batch_abandoned", events=len(records))
-        partitions = {TopicPartition(record.topic, record.partition) for record in batch}
-        await _seek(consumer, partitions, self._settings, self._database)
+        await self._places.seek(consumer, {TopicPartition(record.topic, record.partition) for record in batch})
 
     async def _stop(self, broker: KafkaBroker) -> None:
         """Bounded: a broker that is dead must not keep this process from ending."""
@@ -126,64 +133,133 @@ def kafka_security(settings: Settings) -> BaseSecurity | None:
     )
 
 
+class LogLost(Final):
+    """The bus ends before the place we have read up to: it is not the log we knew."""
+
+
+def _end(ended: "asyncio.Future[None]", error: Exception) -> None:
+    if not ended.done():
+        ended.set_exception(error)
+
+
+def _ending_with_errors(fetch: Callable[[Any], Awaitable[Any]], ended: "asyncio.Future[None]") -> Any:
+    """FastStream reads on after an error of the fetch, past records that the client had taken out already."""
+
+    async def fetch_or_end(consumer: Any) -> Any:
+        try:
+            return await fetch(consumer)
+        except Exception as error:
+            _end(ended, error)
+            raise
+
+    return fetch_or_end
+
+
 class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Puts newly assigned partitions to the offsets of our database before a record of them is handled."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._settings = settings
-        self._database = database
+    def __init__(self, places: "_Places", ended: "asyncio.Future[None]") -> None:
+        self._places = places
+        self._ended = ended
         self.subscriber: Any = None
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Nothing to give back: a batch under way notices by its offset row."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Pause first: records of the group's own position reach the handler while this callback still waits."""
+        """Pause first: records of the group's own position reach the handler while this callback still waits.
+
+        aiokafka swallows what a callback raises, with the partitions paused for ever: an error ends the run instead.
+        """
         consumer = self.subscriber.consumer
-        consumer.pause(*assigned)
-        await _seek(consumer, assigned, self._settings, self._database)
-        consumer.resume(*(assigned & consumer.assignment()))
-
-
-async def _seek(consumer: Any, partitions: set[TopicPartition], settings: Settings, database: Database) -> None:
-    backoff = Backoff()
-    while True:
         try:
-            positions = await _positions(consumer, partitions, settings, database)
-            break
+            consumer.pause(*assigned)
+            await self._places.seek(consumer, assigned)
+            consumer.resume(*(assigned & consumer.assignment()))
         except Exception as error:
-            if not isinstance(error, KafkaError) and not db.is_transient(error):
-                raise
-            log.warning("offsets_not_readable_yet", error=describe(error))
-            await asyncio.sleep(backoff.next())
-    for partition, offset in positions.items():
-        try:
-            consumer.seek(partition, offset)
-        except IllegalStateError:
-            log.info("partition_gone_before_seek", topic=partition.topic, partition=partition.partition)
+            _end(self._ended, error)
 
 
-async def _positions(
-    consumer: Any, partitions: set[TopicPartition], settings: Settings, database: Database
-) -> dict[TopicPartition, int]:
-    names = {Partition(settings.logical(each.topic), each.partition): each for each in partitions}
-    async with database.reading() as conn:
-        stored = await offsets.stored(conn, names)
-    new = [names[where] for where in names.keys() - stored.keys()]
-    if new:
-        await _begin(consumer, new, settings, database)
-        async with database.reading() as conn:
-            stored = await offsets.stored(conn, names)
-    return {names[where]: offset for where, offset in stored.items()}
+class _Places:
+    """Where this process reads on in each partition, as the database says."""
 
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._next: dict[TopicPartition, int] = {}
+        self._holes: dict[TopicPartition, int] = {}
 
-async def _begin(consumer: Any, new: Iterable[TopicPartition], settings: Settings, database: Database) -> None:
-    beginnings = await consumer.beginning_offsets(list(new))
-    ends = await consumer.end_offsets(list(new))
-    async with database.transaction() as conn:
-        for each in sorted(beginnings):
-            where = Partition(settings.logical(each.topic), each.partition)
-            await offsets.begin(conn, where, beginning=beginnings[each], end=ends[each])
+    async def seek(self, consumer: Any, partitions: set[TopicPartition]) -> None:
+        """Go to the stored offsets, waiting until they can be read. Raises LogLost where the bus ends before."""
+        backoff = Backoff()
+        while True:
+            try:
+                positions = await self._stored(consumer, partitions)
+                break
+            except Exception as error:
+                if isinstance(error, Final) or not (isinstance(error, KafkaError) or db.is_transient(error)):
+                    raise
+                log.warning("offsets_not_readable_yet", error=describe(error))
+                await asyncio.sleep(backoff.next())
+        self._go_to(consumer, positions)
+
+    def reread_after_hole(self, consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> bool:
+        """Read again from where a batch should have begun; a hole that comes back is the bus's own and is accepted."""
+        first: dict[TopicPartition, int] = {}
+        for record in batch:
+            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        holes = {
+            partition: offset
+            for partition, offset in first.items()
+            if offset > self._next.get(partition, offset) and self._holes.get(partition) != offset
+        }
+        if not holes:
+            return False
+        self._holes |= holes
+        log.warning("offsets_skipped_reading_again", partitions=len(holes))
+        self._go_to(consumer, {partition: self._next.get(partition, offset) for partition, offset in first.items()})
+        return True
+
+    def passed(self, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        """The batch is applied."""
+        for record in batch:
+            self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+
+    def _go_to(self, consumer: Any, positions: Mapping[TopicPartition, int]) -> None:
+        self._next |= positions
+        for partition, offset in positions.items():
+            try:
+                consumer.seek(partition, offset)
+            except IllegalStateError:
+                log.info("partition_gone_before_seek", topic=partition.topic, partition=partition.partition)
+
+    async def _stored(self, consumer: Any, partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
+        names = {Partition(self._settings.logical(each.topic), each.partition): each for each in partitions}
+        ends = await consumer.end_offsets(list(partitions))
+        stored = await self._read(names)
+        new = [where for where in names if where not in stored]
+        if new:
+            await self._begin(consumer, {where: names[where] for where in new}, ends)
+            stored = await self._read(names)
+        for where, offset in stored.items():
+            if offset > ends[names[where]]:
+                raise LogLost(
+                    f"{where.topic} partition {where.partition} ends at {ends[names[where]]}, but {offset} was read: "
+                    "the bus is not the one this service knew"
+                )
+        return {names[where]: offset for where, offset in stored.items()}
+
+    async def _read(self, names: Iterable[Partition]) -> Mapping[Partition, int]:
+        async with self._database.reading() as conn:
+            return await offsets.stored(conn, names)
+
+    async def _begin(
+        self, consumer: Any, new: Mapping[Partition, TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        beginnings = await consumer.beginning_offsets(list(new.values()))
+        async with self._database.transaction() as conn:
+            for where, each in sorted(new.items()):
+                await offsets.begin(conn, where, beginning=beginnings[each], end=ends[each])
 
 
 async def _commit_for_monitoring(consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:

@@ -17,7 +17,13 @@ TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
 TRANSIENT_CODES = frozenset({"25006", "55P03"})
 
 # A half-open connection must not hold a lock or a snapshot for hours: the server notices within half a minute.
-KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+# Keepalives are not sent while something is unacknowledged (a NOTIFY, say); then the user timeout counts.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
 
 
 def is_transient(error: BaseException) -> bool:
@@ -28,10 +34,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
 
 
-async def connect(url: str, name: str) -> Connection:
-    """A connection outside the pool, for what must survive a pool's reset: advisory locks, LISTEN."""
+async def connect(url: str, name: str, *, command_timeout: float | None = 60) -> Connection:
+    """A connection outside the pool, for what must survive a pool's reset: advisory locks, LISTEN.
+
+    command_timeout: seconds a statement may take; None for as long as it needs.
+    """
     conn = await asyncpg.connect(
-        url, timeout=10, command_timeout=60, server_settings={"application_name": name, **KEEPALIVES}
+        url, timeout=10, command_timeout=command_timeout, server_settings={"application_name": name, **KEEPALIVES}
     )
     await _codecs(conn)
     return conn

@@ -28,7 +28,7 @@ async def insert(conn: Connection, incoming: Incoming, fault: Fault, now: dateti
         fault.code,
         fault.reason,
         record.key,
-        [name for name, _ in record.headers],
+        [name.replace("\0", "\\0") for name, _ in record.headers],
         [value for _, value in record.headers],
         record.value,
         now,

@@ -81,7 +81,9 @@ class Edge:
             return Refusal(413, "body-too-large", f"At most {self._max} bytes are taken."), {"Connection": "close"}
         if db.is_transient(error):
             log.warning("request_not_served_now", error=describe(error))
-            return Refusal(503, "not-available", "Try again in a moment; nothing was stored."), {"Retry-After": "1"}
+            return Refusal(503, "not-available", "Try again in a moment, with the same Idempotency-Key."), {
+                "Retry-After": "1"
+            }
         log.error("request_failed", error=describe(error))
         return Refusal(500, "internal", "Something went wrong here; nothing was stored."), {}
 

@@ -24,9 +24,9 @@ class Scope(NamedTuple):
     key: str
 
 
-def digest(secret: bytes, path: str, body: bytes) -> bytes:
-    """A hash of the request that tells nothing about it without the secret."""
-    return hmac.new(secret, path.encode() + b"\0" + body, hashlib.sha256).digest()
+def digest(secret: bytes, said: str, body: bytes) -> bytes:
+    """A hash of the request that tells nothing about it without the secret. `said`: path, unit, If-Match."""
+    return hmac.new(secret, said.encode() + b"\0" + body, hashlib.sha256).digest()
 
 
 class SwappedKey(Exception):

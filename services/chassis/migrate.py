@@ -36,7 +36,7 @@ async def migrate(database_url: str, service: str, *, folder: str = "sql", with_
     A service's second database has its files in a `folder` of its own and none of the chassis's tables.
     Safe to run from several places at once. Raises StartError when an applied file was changed.
     """
-    conn = await db.connect(database_url, f"lotse-{service}-migrate")
+    conn = await db.connect(database_url, f"lotse-{service}-migrate", command_timeout=None)
     try:
         await conn.execute("select pg_advisory_lock($1)", LOCK_ID)
         done = await _applied(conn)

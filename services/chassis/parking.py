@@ -3,12 +3,12 @@
 import structlog
 
 from schemas import Received
-from services.chassis import db, dead_letters, versions
+from services.chassis import db, dead_letters, offsets, versions
 from services.chassis.db import Connection, Database
 from services.chassis.handling import Handlers
 from services.chassis.inbox import fault_of
 from services.chassis.keys import Key, lock_keys
-from services.chassis.planning import Duplicate, judge
+from services.chassis.planning import Duplicate, is_below_baseline, judge
 from services.chassis.records import Fault, Incoming
 from services.chassis.versions import Stream
 
@@ -34,8 +34,11 @@ async def retry(database: Database, handlers: Handlers, key: Key) -> bool:
         if not (await lock_keys(conn, [key]))[key]:
             return True
         applied = await versions.applied(conn, [key])
-        for incoming in await dead_letters.queue(conn, key):
-            fault = await _replay(conn, handlers, key, incoming, applied)
+        waiting = await dead_letters.queue(conn, key)
+        baselines = await offsets.baselines(conn, [incoming.record for incoming in waiting])
+        for incoming in waiting:
+            allowed = is_below_baseline(incoming.record, baselines)
+            fault = await _replay(conn, handlers, key, incoming, applied, baseline_allowed=allowed)
             if fault is not None:
                 await dead_letters.update_reason(conn, incoming.record, fault)
                 log.warning("key_stays_parked", topic=key.topic, type=incoming.type, code=fault.code)
@@ -47,12 +50,18 @@ async def retry(database: Database, handlers: Handlers, key: Key) -> bool:
 
 
 async def _replay(
-    conn: Connection, handlers: Handlers, key: Key, incoming: Incoming, applied: dict[Stream, int]
+    conn: Connection,
+    handlers: Handlers,
+    key: Key,
+    incoming: Incoming,
+    applied: dict[Stream, int],
+    *,
+    baseline_allowed: bool,
 ) -> Fault | None:
     if incoming.source is None or incoming.version is None:
         return incoming.fault
     stream = Stream(key, incoming.source)
-    verdict = judge(incoming, applied.get(stream), baseline_allowed=False, handlers=handlers)
+    verdict = judge(incoming, applied.get(stream), baseline_allowed=baseline_allowed, handlers=handlers)
     if isinstance(verdict, Fault):
         return verdict
     if verdict is Duplicate:

@@ -9,7 +9,7 @@ from schemas import EVENTS, Event, InvalidEvent, Received, UnknownEventType
 from services.chassis.handling import Handlers
 from services.chassis.keys import Key
 from services.chassis.offsets import Partition
-from services.chassis.records import Fault, Incoming
+from services.chassis.records import Fault, Incoming, Record
 from services.chassis.versions import Step, Stream, compare
 
 WAITS = Fault("waits", "waits behind an event of the same key that could not be applied")
@@ -68,6 +68,11 @@ def judge(
     return decoded(incoming)
 
 
+def is_below_baseline(record: Record, baselines: Mapping[Partition, int]) -> bool:
+    """Whether a record is older than our first look at a topic that was trimmed before it."""
+    return record.offset < baselines.get(Partition(record.topic, record.partition), 0)
+
+
 def decoded(incoming: Incoming) -> Received[Event] | Fault:
     """The event, or why its data cannot be read."""
     try:
@@ -99,7 +104,7 @@ def plan(
             continue
         stream = Stream(key, incoming.source)
         last = result.moved.get(stream, known.applied.get(stream))
-        allowed = incoming.record.offset < known.baselines.get(where, 0)
+        allowed = is_below_baseline(incoming.record, known.baselines)
         verdict = judge(incoming, last, baseline_allowed=allowed, handlers=handlers)
         waits = key in known.parked or key in result.parked
         if verdict is Duplicate:

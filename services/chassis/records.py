@@ -83,7 +83,9 @@ def read(record: Record) -> Incoming:
 
 
 def _text(raw: bytes | None) -> str | None:
+    """The text, if it is one that PostgreSQL can keep: UTF-8 without NUL."""
     try:
-        return raw.decode() if raw else None
+        text = raw.decode() if raw else None
     except UnicodeDecodeError:
         return None
+    return None if text and "\0" in text else text

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
 from services.chassis import db
@@ -28,10 +28,11 @@ LOCK_ID = 0x4C6F747365  # "Lotse"
 ROWS_A_PASS = 2000
 POLL_SECONDS = 0.05
 LOCK_POLL_SECONDS = 0.5
+STOP_SECONDS = 3.0
 SEND_SECONDS = 20.0
 # aiokafka asks for a missing topic again and again for its whole request timeout; meanwhile nothing else would go out.
 METADATA_SECONDS = 1.0
-MISSING_TOPIC_PAUSE_SECONDS = 15.0
+REFUSED_TOPIC_PAUSE_SECONDS = 15.0
 # One record may have 256 KiB and must fit a batch together with its key and headers.
 BATCH_BYTES = 400 * 1024
 
@@ -106,8 +107,10 @@ class Relay:
         acknowledged = [seq for seqs, _ in results for seq in seqs]
         await conn.execute("delete from chassis.outbox where seq = any($1)", acknowledged)
         RELAYED.inc(len(acknowledged))
-        for _, error in results:
-            if error is not None:
+        for (topic, _), (_, error) in zip(partitions, results, strict=True):
+            if isinstance(error, TopicAuthorizationFailedError):
+                self._skip(self._settings.logical(topic), "topic_refused", REFUSED_TOPIC_PAUSE_SECONDS)
+            elif error is not None:
                 raise SendFailed from error
         return len(acknowledged)
 
@@ -128,10 +131,17 @@ class Relay:
         try:
             async with asyncio.timeout(METADATA_SECONDS):
                 return sorted(await producer.partitions_for(self._settings.physical(topic)))
-        except (UnknownTopicOrPartitionError, TimeoutError):
-            log.error("topic_missing", topic=topic, way_out="lotse apply")
-            self._missing[topic] = asyncio.get_running_loop().time() + MISSING_TOPIC_PAUSE_SECONDS
-            return []
+        except (UnknownTopicOrPartitionError, TopicAuthorizationFailedError):
+            self._skip(topic, "topic_missing", REFUSED_TOPIC_PAUSE_SECONDS)
+        except TimeoutError:
+            # Missing, or the broker is slow: look again soon.
+            self._skip(topic, "topic_missing", METADATA_SECONDS)
+        return []
+
+    def _skip(self, topic: str, event: str, seconds: float) -> None:
+        """Leave a topic's rows where they are for a while, and send all others."""
+        log.error(event, topic=topic, way_out="lotse apply")
+        self._missing[topic] = asyncio.get_running_loop().time() + seconds
 
     def _skipped_topics(self) -> Sequence[str]:
         moment = asyncio.get_running_loop().time()
@@ -218,9 +228,23 @@ def make_producer(service: str, settings: Settings) -> Any:
 
 
 async def stop_producer(producer: Any) -> None:
-    """Bounded: `stop` flushes, and a dead broker would keep it for ever."""
+    """Bounded: `stop` flushes, and a dead broker would keep it for ever.
+
+    What could not be flushed must not go out later beside a fresh producer: then sender and client are closed by hand.
+    """
     try:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(STOP_SECONDS):
             await producer.stop()
     except (TimeoutError, KafkaError, OSError) as error:
         log.warning("producer_stop_cut_short", error=describe(error))
+        await _cut(producer)
+
+
+async def _cut(producer: Any) -> None:
+    # Private, but there is no other way to end a producer without its flush; a test pins it.
+    for close in (producer._sender.close, producer.client.close):
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await close()
+        except (TimeoutError, KafkaError, OSError) as error:
+            log.warning("producer_not_closed", error=describe(error))

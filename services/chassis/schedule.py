@@ -45,7 +45,11 @@ async def run_jobs(database: Database, jobs: Sequence[Job]) -> None:
             )
     while True:
         for job in jobs:
-            await run_if_due(database, job)
+            try:
+                await run_if_due(database, job)
+            except Exception as error:
+                # One job that cannot even look must not keep the others from running.
+                log.error("job_failed", job=job.name, error=describe(error))
         await asyncio.sleep(TICK_SECONDS)
 
 

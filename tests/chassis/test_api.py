@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.chassis.things import SERVICE, TABLE
+from services.chassis.schedule import run_jobs
+from tests.chassis.things import FINISH, SERVICE, TABLE
+from tests.conftest import eventually
 from tests.harness import Running, issuer, running
 
 CITY, AWO = "stadt-koblenz/integration", "awo-rheinland/mbe"
@@ -167,6 +170,19 @@ async def test_a_key_used_for_another_request_is_refused(things: Running) -> Non
     problem(response, 422, "idempotency-key-reused", "Idempotency-Key")
 
 
+async def test_a_key_used_for_another_version_or_by_another_unit_is_refused(things: Running) -> None:
+    """What was decided on another version, or by somebody else, is another request."""
+    made = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "clerk"))
+    headers = {**things.headers(CITY, "clerk", key="k2"), "If-Match": '"1"'}
+    assert (await things.client.put(made.headers["location"], json={"name": "b"}, headers=headers)).status_code == 200
+    stale = {**headers, "If-Match": '"77"'}
+    response = await things.client.put(made.headers["location"], json={"name": "b"}, headers=stale)
+    problem(response, 422, "idempotency-key-reused", "Idempotency-Key")
+    elsewhere = {**things.headers("stadt-koblenz/other", "clerk", key="k2"), "If-Match": '"1"'}
+    response = await things.client.put(made.headers["location"], json={"name": "b"}, headers=elsewhere)
+    problem(response, 422, "idempotency-key-reused", "Idempotency-Key")
+
+
 async def test_another_partner_may_use_the_same_key(things: Running) -> None:
     """Keys are each partner's own."""
     for unit in (CITY, AWO):
@@ -289,6 +305,27 @@ async def test_a_job_does_each_item_once_and_a_stuck_one_stops_no_other(things: 
     assert names == {"done", "stuck"}
     due = await things.rows("select due_at > chassis.lotse_now() + interval '59 minutes' as later from chassis.job")
     assert due == [{"later": True}]
+
+
+async def test_a_job_that_cannot_look_stops_no_other(things: Running) -> None:
+    """Its fault is logged, and the ones behind it run."""
+
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("no such table")
+
+    headers = things.headers(CITY, "clerk")
+    await things.client.post("/v1/things", json={"name": "a"}, headers=headers)
+    jobs = [replace(FINISH, name="broken", find=broken), FINISH]
+    task = asyncio.create_task(run_jobs(things.context.database, jobs))
+    try:
+        await eventually(lambda: _all_done(things))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _all_done(things: Running) -> bool:
+    return not await things.rows("select * from thing where name <> 'done'")
 
 
 async def test_old_idempotency_keys_are_forgotten(things: Running) -> None:

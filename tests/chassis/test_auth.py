@@ -147,6 +147,15 @@ async def test_keys_that_cannot_be_loaded_pass_by_themselves(verifier, tmp_path)
     assert is_transient(caught.value)
 
 
+async def test_known_keys_bridge_an_outage_of_the_issuer(verifier, tmp_path, monkeypatch) -> None:
+    """Keys that were good ten minutes ago are better than no answer."""
+    await verifier.verify(signed(tmp_path))
+    monkeypatch.setattr(auth, "KEPT_SECONDS", 0.0)
+    token = signed(tmp_path, sub="another")
+    (tmp_path / "issuer" / "jwks.json").write_text("{")
+    assert await verifier.verify(token)
+
+
 async def test_keys_are_fetched_over_http(tmp_path) -> None:
     """From an OIDC provider's address."""
     jwks = (issuer(tmp_path).jwks_file).read_text()

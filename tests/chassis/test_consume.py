@@ -7,9 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
 
+from services.chassis import consume as consume_module
+from services.chassis import offsets as offsets_module
 from services.chassis.config import Settings
 from services.chassis.consume import Consumer
 from services.chassis.db import Database
@@ -177,6 +179,82 @@ async def test_a_flood_of_poison_stops_the_consumer(settings, fresh, stack) -> N
         await eventually(task.done)
     async with fresh.reading() as conn:
         assert await conn.fetchval("select count(*) from chassis.dead_letter") <= 10
+
+
+async def test_a_batch_that_fails_is_not_overtaken_by_the_next(settings, fresh, stack, monkeypatch) -> None:
+    """FastStream hands over the next batch before it notices the end: nothing of it may move the offset."""
+    monkeypatch.setattr(consume_module, "MAX_RECORDS", 20)
+    poison = [record(given(uuid4()), 9, 0) for _ in range(20)]
+    await send(stack, settings, [*poison, *(record(given(uuid4()), 1, 0) for _ in range(40))])
+    async with consuming(settings, fresh, Probe()) as task:
+        await eventually(task.done)
+    async with fresh.reading() as conn:
+        assert await conn.fetchval("select next_offset from chassis.next_offset where partition = 0") == 0
+    assert await versions(fresh) == []
+
+
+async def test_an_error_of_the_fetch_loses_no_record_of_another_partition(settings, fresh, stack, monkeypatch) -> None:
+    """The client had taken out records when it failed: the run begins again where the database is."""
+    events = [record(given(uuid4()), 1, 0, partition=number % 3) for number in range(6)]
+    failures, original = [RuntimeError("corrupt")], AIOKafkaConsumer.getmany
+
+    async def getmany(self, *args, **kwargs):
+        taken = await original(self, *args, **kwargs)
+        if taken and failures:
+            raise failures.pop()
+        return taken
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    await send(stack, settings, events)
+    async with consuming(settings, fresh, Probe()):
+        await eventually(lambda: _has(fresh, 6))
+    assert await versions(fresh) == [1] * 6
+
+
+async def test_a_hole_in_what_is_read_is_read_again(settings, fresh, stack, monkeypatch) -> None:
+    """Records that the client lost on the way are fetched once more before anything later is applied."""
+    case, losses = uuid4(), [1]
+    original = AIOKafkaConsumer.getmany
+
+    async def getmany(self, *args, **kwargs):
+        taken = await original(self, *args, **kwargs)
+        if taken and losses:
+            losses.pop()
+            return {}
+        return taken
+
+    async with consuming(settings, fresh, Probe()):
+        await send(stack, settings, [record(given(case), 1, 0)])
+        await eventually(lambda: _has(fresh, 1))
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+        await send(stack, settings, [record(given(case), 2, 0)])
+        await eventually(lambda: not losses)
+        await send(stack, settings, [record(given(case), 3, 0)])
+        await eventually(lambda: _has(fresh, 3))
+    assert await versions(fresh) == [1, 2, 3]
+
+
+async def test_an_error_while_partitions_are_assigned_ends_the_run(settings, fresh, stack, monkeypatch) -> None:
+    """aiokafka would swallow it and leave the partitions paused for ever; the next run reads."""
+    failures, original = [RuntimeError("not transient")], offsets_module.stored
+
+    async def stored(*args):
+        if failures:
+            raise failures.pop()
+        return await original(*args)
+
+    monkeypatch.setattr(offsets_module, "stored", stored)
+    await send(stack, settings, [record(given(uuid4()), 1, 0)])
+    async with consuming(settings, fresh, Probe()):
+        await eventually(lambda: _has(fresh, 1))
+
+
+async def test_a_bus_that_ends_before_what_was_read_stops_the_consumer(settings, fresh, stack) -> None:
+    """The topic was made anew: going on in silence would apply nothing for ever."""
+    async with fresh.transaction() as conn:
+        await conn.execute("insert into chassis.next_offset values ('lotse.cases.v1', 0, 500, 0)")
+    async with consuming(settings, fresh, Probe()) as task:
+        await eventually(task.done)
 
 
 async def test_without_a_broker_the_consumer_waits_and_can_be_stopped(settings, fresh) -> None:

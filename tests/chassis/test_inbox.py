@@ -283,6 +283,31 @@ async def test_a_trimmed_topic_gives_a_baseline_below_its_first_end_only(probe, 
     assert await letters() == [(100, "gap")]
 
 
+async def test_a_key_parked_at_its_baseline_is_freed_when_it_is_mended(apply, effects, letters, database):
+    """A retry judges like the first time: the topic was trimmed, so the key may begin above 1."""
+    async with database.transaction() as conn:
+        await conn.execute("update chassis.next_offset set baseline_until = 100, next_offset = 50 where partition = 0")
+    case, probe = uuid4(), Probe(fail={7: [Permanent("not yet")]})
+    await apply(probe, record(given(case), 7, 60))
+    assert await letters() == [(60, "refused")]
+    probe.fail = {}
+    assert await parking.retry(database, probe.handlers, Key("lotse.cases.v1", str(case)))
+    assert await effects() == [("given", 7)]
+
+
+@pytest.mark.parametrize("where", ["key", "type", "source", "header name"])
+async def test_a_nul_stops_nothing_but_its_own_record(probe, apply, effects, letters, where):
+    """U+0000 is valid UTF-8, but no text PostgreSQL can keep."""
+    changed = {"type": {"ce_type": b"lotse.\0.v1"}, "source": {"ce_source": b"/a\0"}}.get(where, {})
+    broken = record(given(uuid4()), 1, 0, **changed)
+    headers = (*broken.headers, ("x\0", b"x")) if where == "header name" else broken.headers
+    key = b"a\0b" if where == "key" else broken.key
+    spoiled = type(broken)(broken.topic, 0, 0, key, b"{" if where == "header name" else broken.value, headers)
+    await apply(probe, spoiled, record(given(uuid4()), 1, 1))
+    assert await effects() == [("given", 1)]
+    assert len(await letters()) == 1
+
+
 async def test_a_parked_key_does_not_hold_the_rest_of_its_batch(probe, apply, effects):
     """Order within other keys is kept around it."""
     torn, whole = uuid4(), uuid4()

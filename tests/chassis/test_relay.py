@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
 from schemas import parse_headers
 from services.chassis import relay as relay_module
@@ -185,6 +185,55 @@ async def test_a_topic_that_does_not_exist_holds_back_only_itself(settings, data
     assert await relay.send_pass(conn, producer) == 1
     assert await depth(database) == 1
     assert await relay.send_pass(conn, producer) == 0
+
+
+async def test_a_topic_that_is_refused_holds_back_only_itself(settings, database, producer, conn) -> None:
+    """A lost ACL of one topic must not stop the others, whether it is noticed before the send or by it."""
+    await write(database, uuid4())
+    async with database.transaction() as writing:
+        await writing.execute("update chassis.outbox set topic = 'lotse.circle.v1'")
+    await write(database, uuid4(), uuid4())
+
+    class Refuses:
+        """No Describe, or no Write, on the circle."""
+
+        create_batch = producer.create_batch
+        at_metadata = True
+
+        async def partitions_for(self, topic: str) -> Any:
+            if self.at_metadata and "circle" in topic:
+                raise TopicAuthorizationFailedError
+            return await producer.partitions_for(topic)
+
+        async def send_batch(self, batch: Any, topic: str, **kwargs: Any) -> Any:
+            if "circle" in topic:
+                raise TopicAuthorizationFailedError
+            return await producer.send_batch(batch, topic, **kwargs)
+
+    refusing = Refuses()
+    assert await Relay("test", settings).send_pass(conn, refusing) == 2
+    await write(database, uuid4())
+    refusing.at_metadata = False
+    assert await Relay("test", settings).send_pass(conn, refusing) == 1
+    assert await depth(database) == 1
+
+
+async def test_a_producer_that_cannot_flush_is_cut(settings, producer, monkeypatch) -> None:
+    """What it still holds must not go out later beside a fresh one."""
+    monkeypatch.setattr(relay_module, "STOP_SECONDS", 0.5)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(producer, "stop", never)
+    await stop_producer(producer)
+    assert producer._sender.sender_task.done()
+
+
+async def test_a_dead_hosts_lock_is_noticed_by_the_server(conn) -> None:
+    """Keepalives, and the user timeout for when a NOTIFY is unacknowledged."""
+    shown = [await conn.fetchval(f"show {name}") for name in ("tcp_keepalives_idle", "tcp_user_timeout")]
+    assert shown == ["10", "25000"]
 
 
 async def test_one_process_relays_and_the_next_takes_over(settings, database, conn, stack) -> None:
