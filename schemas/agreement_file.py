@@ -42,11 +42,15 @@ class SumInformation(FileModel):
 
 
 class Events(FileModel):
-    """Counted: each event of these types; `sent_by`: only those whose sender is a partner with that role."""
+    """Counted: each event of these types.
+
+    `sent_by`, `sent_to`: only those whose sender, or whose recipient, is a partner with that role.
+    """
 
     kind: Literal["events"]
     types: EventTypes = Field(description=_TYPES_RULE)
     sent_by: PartnerRole | None = Field(default=None, description=_ROLE_RULE)
+    sent_to: PartnerRole | None = Field(default=None, description=_ROLE_RULE)
 
 
 class EventsTold(FileModel):

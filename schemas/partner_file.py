@@ -14,9 +14,13 @@ from schemas.ids import SLUG, PartnerSlug, UnitId
 from schemas.toml_file import FileError, FileModel, read_toml
 
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$", max_length=60)]
+PairwiseKeyName = Annotated[str, StringConstraints(pattern=f"^pairwise-{SLUG}$", max_length=80)]
+PasswordName = Annotated[str, StringConstraints(pattern=f"^kafka-partner-{SLUG}$", max_length=80)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 _SLUG_RULE = "lower-case letters, digits and single hyphens"
+_PAIRWISE_RULE = f'the name of a secret: "pairwise-" and {_SLUG_RULE}'
+_PASSWORD_RULE = f'the name of a secret: "kafka-partner-" and {_SLUG_RULE}'
 _NAME_RULE = "a name of 1 to 200 characters"
 
 
@@ -49,10 +53,13 @@ class Unit(FileModel):
 
 
 class Secrets(FileModel):
-    """The names of a partner's secrets; the values are kept elsewhere."""
+    """The names of a partner's secrets; the values are kept elsewhere.
 
-    pairwise_key: Slug = Field(description=f"the name of a secret: {_SLUG_RULE}")
-    kafka_password: Slug = Field(description=f"the name of a secret: {_SLUG_RULE}")
+    How they begin keeps them apart from the services' own: a partner must not be given one of those.
+    """
+
+    pairwise_key: PairwiseKeyName = Field(description=_PAIRWISE_RULE)
+    kafka_password: PasswordName = Field(description=_PASSWORD_RULE)
 
 
 class PartnerFile(FileModel):

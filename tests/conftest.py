@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,6 +29,10 @@ from deploy.local.services import (
 from deploy.local.stack import Stack, silent, stop_stack
 from deploy.topology import SERVICES, TOPICS, partner_topic
 from services.chassis.migrate import migrate
+
+# Stacks of two workers must not choose the same ports in the moment between looking and listening.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["LOTSE_PORTS"] = f"{20000 + 6000 * (_WORKER % 2)}-{26000 + 6000 * (_WORKER % 2)}"
 
 CreateDatabase = Callable[[str], Awaitable[str]]
 

@@ -1,11 +1,13 @@
 """Free TCP ports on loopback, the same ones again after a restart."""
 
 import json
+import os
 import secrets
 import socket
 import time
 from threading import Lock
 
+from deploy.local.errors import StackError
 from deploy.local.layout import Layout
 
 LOOPBACK = "127.0.0.1"
@@ -20,8 +22,11 @@ _choosing = Lock()
 def remembered_ports(layout: Layout, **wishes: int) -> dict[str, int]:
     """A free port for each name: the one it had last time, else the one wished for (0: any), else any.
 
-    The choice is written to `run/ports.json`.
+    The choice is written to `run/ports.json`. LOTSE_PORTS=FIRST-LAST draws all from that range and grants no wish, so
+    that stacks which start at the same moment do not choose the same.
     """
+    if "LOTSE_PORTS" in os.environ:
+        wishes = dict.fromkeys(wishes, 0)
     with _choosing:
         known = known_ports(layout)
         for name, wish in wishes.items():
@@ -69,7 +74,16 @@ def _choose(candidates: tuple[int, ...], taken: set[int]) -> int:
 
 
 def _another_port(taken: set[int]) -> int:
+    first, last = _range()
     while True:
-        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        port = first + secrets.randbelow(last - first)
         if port not in taken and is_free(port):
             return port
+
+
+def _range() -> tuple[int, int]:
+    """Where ports are drawn from. Raises StackError when LOTSE_PORTS is not FIRST-LAST."""
+    first, _, last = os.environ.get("LOTSE_PORTS", f"{FIRST_PORT}-{LAST_PORT}").partition("-")
+    if not (first.isdigit() and last.isdigit() and 1024 <= int(first) < int(last) <= 65535):
+        raise StackError("LOTSE_PORTS is not a range of ports.", "Write it as in LOTSE_PORTS=20000-26000.")
+    return int(first), int(last)

@@ -60,9 +60,9 @@ class Person:
         """When the record is erased unless a consent is given before; None once one was."""
         return None if self.first_consent_at else self.registered_at + NEVER_CONSENTED_KEPT
 
-    def is_registered_by_partner(self, partner: str) -> bool:
-        """Whether a unit of that partner registered the person and the record still exists."""
-        return self.erased_at is None and partner_of(self.registered_by) == partner
+    def is_kept_at(self, now: datetime) -> bool:
+        """Whether the record is still there as of `now`: without a consent not after its time, job or no job."""
+        return self.erased_at is None and (self.erase_after is None or now < self.erase_after)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,16 @@ class Consent:
         if self.state is ConsentState.GIVEN and self.wanted.valid_until <= now:
             return ConsentState.EXPIRED
         return self.state
+
+    def ended_at_as_of(self, now: datetime) -> datetime | None:
+        """When it ended, as of `now`; None while it holds."""
+        if self.ended_at is None and self.state_at(now) is ConsentState.EXPIRED:
+            return self.wanted.valid_until
+        return self.ended_at
+
+    def names(self, unit: UnitId) -> bool:
+        """Whether that unit passes on or is passed on to."""
+        return unit in (self.wanted.from_unit, self.wanted.to_unit)
 
     def concerns(self, partner: str) -> bool:
         """Whether a unit of that partner passes on or is passed on to."""

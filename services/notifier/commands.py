@@ -17,6 +17,7 @@ from schemas import (
     PartnerSlug,
     Party,
     Received,
+    ReferralEvent,
     Told,
     Topic,
     dataschema,
@@ -31,7 +32,7 @@ from services.chassis.keys import Key, lock_keys
 from services.chassis.outbox import StreamRecord
 from services.chassis.pairwise import References
 from services.notifier import store
-from services.notifier.model import Consents, Entry, Ledger, judge
+from services.notifier.model import Consents, Entry, Ledger, consent_of, judge, referral_of
 
 # About 150 bytes each: one `partner.informed` stays well below what the bus takes.
 EVENTS_A_BATCH = 1000
@@ -81,11 +82,14 @@ async def tell(conn: Connection, office: Office, events: Sequence[Received[Event
 
 async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Consents, Ledger]:
     cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
-    closing = {(event.topic, event.key) for event in events if event.data.closing}
+    # Whom an end concerns, and for whom a referral has ended: both stand in the ledger.
+    asked = {
+        (event.topic, event.key) for event in events if event.data.closing or isinstance(event.data, ReferralEvent)
+    }
     consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
     ledger = Ledger(await store.entries_of(conn, [event.id for event in events]))
-    for key, partner in await store.informed_of(conn, closing) if closing else ():
-        ledger.informed[key].add(partner)
+    for key, trace in await store.traces_of(conn, asked) if asked else ():
+        ledger.traces[key].add(trace)
     return consents, ledger
 
 
@@ -119,7 +123,8 @@ async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entr
 
 def _line(entry: Entry, number: int | None) -> store.Line:
     event = entry.event
-    return store.Line(event.id, entry.partner, event.topic, event.key, event.type, number)
+    about = (referral_of(event.data), consent_of(event.data))
+    return store.Line(event.id, entry.partner, event.topic, event.key, event.type, number, *about)
 
 
 async def _report(conn: Connection, lines: Iterable[store.Line], now: datetime) -> None:

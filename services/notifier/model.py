@@ -21,13 +21,19 @@ from schemas import (
     PersonDisclosed,
     PersonErased,
     Received,
+    ReferralEnded,
     ReferralEvent,
+    ReferralId,
+    ReferralRequested,
+    ReferralStatusShared,
     UnitId,
     is_audible,
 )
-from schemas.codes import Scope
+from schemas.codes import ReferralState, Scope
 
 NOTHING: frozenset[Scope] = frozenset()
+OVER = frozenset({ReferralState.CANCELLED, ReferralState.DETACHED})
+"""States that only the closing event tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +111,52 @@ def _consent(event: ConsentEvent, *, valid_until: datetime | None, ended: bool) 
     return Consent(event.consent_id, event.case_id, event.from_unit, event.to_unit, event.scope, valid_until, ended)
 
 
+def referral_of(event: Event) -> ReferralId | None:
+    """The referral that an event speaks of."""
+    return event.referral_id if isinstance(event, ReferralEvent | PersonDisclosed) else None
+
+
+def consent_of(event: Event) -> ConsentId | None:
+    """The consent that an event speaks of or rests on; of a referral's events only the request names it."""
+    return event.consent_id if isinstance(event, ConsentEvent | ReferralRequested) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a row of the ledger says that a partner knows of; `is_end`: that this referral has ended."""
+
+    partner: PartnerSlug
+    referral_id: ReferralId | None
+    consent_id: ConsentId | None
+    is_end: bool
+
+
 @dataclass
 class Ledger:
-    """Who knows of what: of an event (`entries`), and of a (topic, key) at all (`informed`)."""
+    """Who knows of what: of an event (`entries`), and of what the events of a (topic, key) spoke of (`traces`)."""
 
     entries: set[tuple[UUID, PartnerSlug]] = field(default_factory=set)
-    informed: dict[tuple[str, str], set[PartnerSlug]] = field(default_factory=lambda: defaultdict(set))
+    traces: dict[tuple[str, str], set[Trace]] = field(default_factory=lambda: defaultdict(set))
+
+    def informed(self, event: Received[Event]) -> set[PartnerSlug]:
+        """Who knows of what a closing event ends: the referral, the consent to a transfer, else the case."""
+        data, traces = event.data, self._traces_at(event)
+        if isinstance(data, ReferralEvent):
+            return {each.partner for each in traces if each.referral_id == data.referral_id}
+        if isinstance(data, ConsentEvent) and data.scope is Scope.TRANSFER:
+            return _knowing_of_transfer(traces, data.consent_id)
+        return {each.partner for each in traces}
+
+    def knows_end(self, event: Received[Event], partner: PartnerSlug) -> bool:
+        """Whether the partner knows already that the event's referral has ended."""
+        referral_id = referral_of(event.data)
+        return any(
+            each.is_end and each.partner == partner and each.referral_id == referral_id
+            for each in self._traces_at(event)
+        )
+
+    def _traces_at(self, event: Received[Event]) -> Collection[Trace]:
+        return self.traces.get((event.topic, event.key), ())
 
     def note(self, entry: "Entry") -> bool:
         """Write an entry; returns False when the partner has one for that event already."""
@@ -118,8 +164,16 @@ class Ledger:
         if where in self.entries:
             return False
         self.entries.add(where)
-        self.informed[entry.event.topic, entry.event.key].add(entry.partner)
+        data = entry.event.data
+        trace = Trace(entry.partner, referral_of(data), consent_of(data), isinstance(data, ReferralEnded))
+        self.traces[entry.event.topic, entry.event.key].add(trace)
         return True
+
+
+def _knowing_of_transfer(traces: Collection[Trace], consent_id: ConsentId) -> set[PartnerSlug]:
+    """Who recorded a consent, or knows a referral that was requested under it."""
+    requested = {each.referral_id for each in traces if each.consent_id == consent_id and each.referral_id}
+    return {each.partner for each in traces if each.consent_id == consent_id or each.referral_id in requested}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +216,12 @@ def _told(
     ledger: Ledger,
     now: datetime,
 ) -> list[Entry]:
-    informed = ledger.informed.get((event.topic, event.key), set())
+    informed = ledger.informed(event) if event.data.closing else set[PartnerSlug]()
     named = {
         partner: party
         for partner, party in audience(event.data, partners, informed).items()
         if entitled(event.data, party, consents, informed=partner in informed, now=now)
+        and (event.data.closing or not ledger.knows_end(event, partner))
     }
     allowed = feedback_scopes(event.data, consents, now) if named else NOTHING
     return [Entry(event, partner, named[partner], allowed) for partner in sorted(named)]
@@ -193,11 +248,13 @@ def audience(
 def entitled(event: Event, party: Party, consents: Consents, *, informed: bool, now: datetime) -> bool:
     """Whether a partner of the audience is told at `now`.
 
-    informed: whether it knows of this key already; a closing event goes to exactly those who do, without consent.
+    informed: whether it knows of what a closing event ends; that goes to exactly those who do, without consent.
     A referral needs the valid TRANSFER consent to its service, the sender also the scope its class asks for.
     """
     if event.closing:
         return informed
+    if isinstance(event, ReferralStatusShared) and event.status in OVER:
+        return False
     if isinstance(event, ReferralEvent):
         transfer = consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
         return Scope.TRANSFER in transfer and is_audible(type(event), party, feedback_scopes(event, consents, now))

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, PartnerSlug, UnitId
+from schemas import CaseId, ConsentId, PartnerSlug, ReferralEnded, UnitId
 from schemas.codes import Scope
 from services.chassis.db import Connection
-from services.notifier.model import Consent
+from services.notifier.model import Consent, Trace
 
 
 class Line(NamedTuple):
@@ -20,6 +20,8 @@ class Line(NamedTuple):
     key: str
     type: str
     number: int | None
+    referral_id: UUID | None
+    consent_id: UUID | None
 
 
 class ToldRow(NamedTuple):
@@ -99,25 +101,31 @@ async def entries_of(conn: Connection, events: Collection[UUID]) -> set[tuple[UU
     return {(row["event_id"], PartnerSlug(row["partner"])) for row in rows}
 
 
-async def informed_of(conn: Connection, keys: Collection[tuple[str, str]]) -> list[tuple[tuple[str, str], PartnerSlug]]:
-    """Who knows anything about these (topic, key), each pair once."""
+async def traces_of(conn: Connection, keys: Collection[tuple[str, str]]) -> list[tuple[tuple[str, str], Trace]]:
+    """What the ledger says of these (topic, key), each thing once."""
     rows = await conn.fetch(
         """
-        select distinct topic, key, partner
+        select distinct topic, key, partner, referral_id, consent_id, type = $3 as is_end
         from notifier.told join unnest($1::text[], $2::text[]) as wanted (topic, key) using (topic, key)
         """,
         [topic for topic, _ in keys],
         [key for _, key in keys],
+        ReferralEnded.event_type,
     )
-    return [((row["topic"], row["key"]), PartnerSlug(row["partner"])) for row in rows]
+    return [((row["topic"], row["key"]), _trace(row)) for row in rows]
+
+
+def _trace(row: Mapping[str, Any]) -> Trace:
+    return Trace(PartnerSlug(row["partner"]), row["referral_id"], row["consent_id"], is_end=row["is_end"])
 
 
 async def insert_lines(conn: Connection, lines: Sequence[Line], now: datetime) -> None:
     """Write rows of the ledger."""
     await conn.execute(
         """
-        insert into notifier.told (event_id, partner, topic, key, type, number, told_at)
-        select *, $7 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+        insert into notifier.told (event_id, partner, topic, key, type, number, referral_id, consent_id, told_at)
+        select *, $9 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                                 $7::uuid[], $8::uuid[])
         """,
         [line.event_id for line in lines],
         [line.partner for line in lines],
@@ -125,6 +133,8 @@ async def insert_lines(conn: Connection, lines: Sequence[Line], now: datetime) -
         [line.key for line in lines],
         [line.type for line in lines],
         [line.number for line in lines],
+        [line.referral_id for line in lines],
+        [line.consent_id for line in lines],
         now,
     )
 

@@ -15,14 +15,14 @@ from schemas.agreement_file import AgreementFile
 from schemas.partner_file import Partners
 from services.chassis.db import Connection
 from services.reporting import store
-from services.reporting.model import Facts, Result, Year, ends, is_counted, level_of, results, sender_of
+from services.reporting.model import Facts, Result, Year, ends, is_counted, level_of, recipient_of, results, sender_of
 from services.reporting.store import Heard, Published, Seen
 
 
 async def count(conn: Connection, events: Sequence[Received[Event]]) -> None:
     """Count a run of events, in at most four statements."""
     information = [each.data for each in events if isinstance(each.data, InformationCounted)]
-    seen = [Seen(each.time, each.type, sender_of(each.data)) for each in events if is_counted(type(each.data))]
+    seen = [_seen(each) for each in events if is_counted(type(each.data))]
     published = [_published(each) for each in events if isinstance(each.data, DirectoryEvent)]
     heard = [one for each in events if isinstance(each.data, PartnerInformed) for one in _heard(each, each.data)]
     if information:
@@ -33,6 +33,10 @@ async def count(conn: Connection, events: Sequence[Received[Event]]) -> None:
         await store.insert_published(conn, published)
     if heard:
         await store.insert_heard(conn, heard)
+
+
+def _seen(event: Received[Event]) -> Seen:
+    return Seen(event.time, event.type, sender_of(event.data), recipient_of(event.data))
 
 
 def _published(event: Received[Event]) -> Published:

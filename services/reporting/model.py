@@ -52,10 +52,11 @@ class People(NamedTuple):
 
 
 class Happened(NamedTuple):
-    """How often events of a type came from a partner."""
+    """How often events of a type went from one partner to another; NOBODY where they name none."""
 
     type: str
     sender: PartnerSlug
+    recipient: PartnerSlug
     events: int
 
 
@@ -126,13 +127,19 @@ def times_done(counts: SumInformation | Events | EventsTold, partners: Partners,
         units = {unit for unit, file in partners.units.items() if counts.by in file.roles}
         return sum(each.people for each in facts.information if each.unit in units)
     if isinstance(counts, Events):
-        senders = _with_role(partners, counts.sent_by)
-        return sum(
-            each.events
-            for each in facts.happened
-            if each.type in counts.types and (senders is None or each.sender in senders)
-        )
+        return _times_happened(counts, partners, facts.happened)
     return _times_told(counts, partners, facts.tellings)
+
+
+def _times_happened(counts: Events, partners: Partners, happened: Iterable[Happened]) -> int:
+    senders, recipients = _with_role(partners, counts.sent_by), _with_role(partners, counts.sent_to)
+    return sum(
+        each.events
+        for each in happened
+        if each.type in counts.types
+        and (senders is None or each.sender in senders)
+        and (recipients is None or each.recipient in recipients)
+    )
 
 
 def _times_told(counts: EventsTold, partners: Partners, tellings: Iterable[Telling]) -> int:
@@ -170,11 +177,21 @@ def is_counted(event_class: type[Event]) -> bool:
     return issubclass(event_class, CaseEvent | DirectoryEvent | InformationCounted) and not event_class.terminal
 
 
+def names_parties(event_class: type[Event]) -> bool:
+    """Whether events of a class say which partner they go from and to."""
+    return event_class.parties is not Event.parties
+
+
 def sender_of(event: Event) -> PartnerSlug:
     """The partner an event came from; NOBODY where it names none."""
     if isinstance(event, OfferEvent | ContactEvent | InformationCounted):
         return partner_of(event.unit)
     return event.parties().get(Party.SENDER, NOBODY)
+
+
+def recipient_of(event: Event) -> PartnerSlug:
+    """The partner an event went to; NOBODY where it names none."""
+    return event.parties().get(Party.RECIPIENT, NOBODY)
 
 
 def level_of(event: Event) -> ContactLevel | None:
@@ -194,6 +211,9 @@ def uncountable(agreement: AgreementFile) -> str | None:
         if isinstance(counts, Events):
             wrong = [each for each in counts.types if not is_counted(EVENTS[each])]
             why = "events that end something for good, and those about deliveries, cannot be counted"
+            if not wrong and counts.sent_to is not None:
+                wrong = [each for each in counts.types if not names_parties(EVENTS[each])]
+                why = "it names no recipient, so that sent_to would count none of it"
         elif isinstance(counts, EventsTold):
             kind = DirectoryEvent if counts.level is None else ContactEvent
             wrong = [each for each in counts.types if not issubclass(EVENTS[each], kind)]

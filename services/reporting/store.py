@@ -16,6 +16,7 @@ class Seen(NamedTuple):
     at: datetime
     type: str
     sender: str
+    recipient: str
 
 
 class Published(NamedTuple):
@@ -55,18 +56,16 @@ async def add_information(conn: Connection, counted: Sequence[InformationCounted
 
 
 async def add_events(conn: Connection, seen: Sequence[Seen]) -> None:
-    """Count events by year, type and sender."""
+    """Count events by year, type, sender and recipient."""
     await conn.execute(
         """
-        insert into view.event_count (year, type, sender, events)
-        select extract(year from at at time zone 'Europe/Berlin'), type, sender, count(*)
-        from unnest($1::timestamptz[], $2::text[], $3::text[]) as given (at, type, sender)
-        group by 1, 2, 3 order by 1, 2, 3
-        on conflict (year, type, sender) do update set events = event_count.events + excluded.events
+        insert into view.event_count (year, type, sender, recipient, events)
+        select extract(year from at at time zone 'Europe/Berlin'), type, sender, recipient, count(*)
+        from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[]) as given (at, type, sender, recipient)
+        group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        on conflict (year, type, sender, recipient) do update set events = event_count.events + excluded.events
         """,
-        [each.at for each in seen],
-        [each.type for each in seen],
-        [each.sender for each in seen],
+        *_columns(seen, Seen),
     )
 
 
@@ -125,9 +124,11 @@ async def people_told(conn: Connection, year: int) -> list[People]:
 
 
 async def events_counted(conn: Connection, year: int) -> list[Happened]:
-    """Events of a year by type and sender."""
-    rows = await conn.fetch("select type, sender, events from view.event_count where year = $1", year)
-    return [Happened(row["type"], PartnerSlug(row["sender"]), row["events"]) for row in rows]
+    """Events of a year by type, sender and recipient."""
+    rows = await conn.fetch("select type, sender, recipient, events from view.event_count where year = $1", year)
+    return [
+        Happened(row["type"], PartnerSlug(row["sender"]), PartnerSlug(row["recipient"]), row["events"]) for row in rows
+    ]
 
 
 async def tellings(conn: Connection, year: int) -> list[Telling]:

@@ -160,6 +160,19 @@ async def test_a_person_erased_while_a_consent_waits_for_the_lock_gets_none(desk
     assert await nothing_given(desk)
 
 
+async def test_a_consent_after_72_hours_comes_too_late_though_no_job_ran(desk: Desk) -> None:
+    """Neither by the person's record nor by a referral; the person is then erased as announced."""
+    case_ref = await desk.register()
+    referral = await desk.refer(case_ref)
+    await desk.intake.move_clock(timedelta(hours=72))
+    body = signed(a_consent(valid_until=in_days(20)))
+    problem(await desk.post(CITY, f"/v1/persons/{case_ref}/consents", body), 404, "not-found")
+    body = signed(a_consent(**FEEDBACK | {"valid_until": in_days(20)}))
+    problem(await desk.post(AWO, f"/v1/referrals/{referral}/consents", body), 404, "not-found")
+    assert await nothing_given(desk)
+    assert await desk.intake.run_job("erase-never-consented") == 1
+
+
 async def someone_waits(desk: Desk) -> bool:
     """Whether a transaction in this database waits for a lock."""
     waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
@@ -170,6 +183,73 @@ async def test_a_unit_cannot_speak_for_another_unit_of_its_partner(desk: Desk) -
     """Caritas's youth service asks for itself."""
     answer = await refused(desk, a_consent(from_unit=CARITAS_MBE), unit=CARITAS_JMD)
     assert problem(answer, 403, "not-your-unit") == ["consents.0.from_unit"]
+
+
+async def test_a_person_of_another_unit_cannot_be_asked_by_it(desk: Desk) -> None:
+    """Caritas's youth service records nothing for a person its adult service registered, named either way."""
+    case_ref = await desk.register(CARITAS_MBE)
+    for from_unit in (CARITAS_JMD, CARITAS_MBE):
+        body = signed(a_consent(from_unit=from_unit))
+        answer = await desk.post(CARITAS_JMD, f"/v1/persons/{case_ref}/consents", body)
+        problem(answer, 404, "not-found")
+    assert await nothing_given(desk)
+
+
+async def test_another_unit_gets_no_answer_by_repeating_a_consent(desk: Desk) -> None:
+    """A key that one unit used is refused to another of the same partner."""
+    case_ref, key = await desk.register(CARITAS_MBE), str(uuid4())
+    path, body = f"/v1/persons/{case_ref}/consents", signed(a_consent(from_unit=CARITAS_MBE))
+    assert (await desk.post(CARITAS_MBE, path, body, key=key)).status_code == 201
+    problem(await desk.post(CARITAS_JMD, path, body, key=key), 422, "idempotency-key-reused")
+    assert await desk.published_types() == ["lotse.consent.given.v1"]
+
+
+async def test_a_consent_is_seen_by_its_two_units_only(desk: Desk) -> None:
+    """Another unit of the sender or of the recipient gets what it would get for one that does not exist."""
+    case_ref = await desk.register()
+    (consent,) = await desk.consent(case_ref, a_consent(to_unit=CARITAS_MBE))
+    consent_id = desk.intake.context.references.resolve("stadt-koblenz", consent)
+    reference = desk.intake.reference("caritas-koblenz", consent_id)
+    assert (await desk.get(CARITAS_MBE, f"/v1/consents/{reference}")).json()["to_unit"] == CARITAS_MBE
+    hidden = await desk.get(CARITAS_JMD, f"/v1/consents/{reference}")
+    unknown = await desk.get(CARITAS_JMD, f"/v1/consents/{'0' * 32}")
+    problem(hidden, 404, "not-found")
+    assert hidden.text == unknown.text
+
+
+async def test_any_unit_of_either_partner_takes_a_withdrawal_and_learns_no_more_than_the_end(desk: Desk) -> None:
+    """Whoever the person tells; also when it has ended already, and when the request is repeated."""
+    for from_unit, to_unit in ((CITY, CARITAS_MBE), (CARITAS_MBE, AWO)):
+        case_ref = await desk.register(from_unit)
+        (given,) = await desk.consent(case_ref, a_consent(from_unit=from_unit, to_unit=to_unit), unit=from_unit)
+        consent_id = desk.intake.context.references.resolve(from_unit.partition("/")[0], given)
+        reference, key = desk.intake.reference("caritas-koblenz", consent_id), str(uuid4())
+        path = f"/v1/consents/{reference}/withdraw"
+        first = await desk.post(CARITAS_JMD, path, key=key)
+        assert first.status_code == 200
+        assert first.json() == {
+            "consent_ref": reference, "state": "withdrawn", "ended_at": first.json()["ended_at"],
+        }  # fmt: skip
+        assert first.json()["ended_at"] is not None
+        assert (await desk.post(CARITAS_JMD, path, key=key)).json() == first.json()
+        assert (await desk.withdraw(reference, CARITAS_JMD)).json() == first.json()
+        named = (await desk.withdraw(reference, CARITAS_MBE)).json()
+        assert (named["to_unit"], named["ended_at"]) == (to_unit, first.json()["ended_at"])
+        rows = await desk.intake.rows("select end_recorded_by from intake.consent order by given_at desc limit 1")
+        assert rows[0]["end_recorded_by"] == CARITAS_JMD
+    assert await desk.published_types("lotse.consent.w") == ["lotse.consent.withdrawn.v1"] * 2
+
+
+async def test_another_unit_that_withdraws_what_has_expired_learns_when(desk: Desk) -> None:
+    """As it stands, before any job ran, and nothing is told."""
+    (consent,) = await desk.consent(
+        await desk.register(CARITAS_MBE), a_consent(from_unit=CARITAS_MBE, valid_until=in_days(1)), unit=CARITAS_MBE
+    )
+    await desk.intake.move_clock(timedelta(days=1))
+    shown = (await desk.get(CARITAS_MBE, f"/v1/consents/{consent}")).json()
+    answer = (await desk.withdraw(consent, CARITAS_JMD)).json()
+    assert answer == {"consent_ref": consent, "state": "expired", "ended_at": shown["valid_until"]}
+    assert await desk.published_types() == ["lotse.consent.given.v1"]
 
 
 async def test_the_same_consent_twice_in_one_request_is_refused(desk: Desk) -> None:

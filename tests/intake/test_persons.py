@@ -78,13 +78,33 @@ async def test_a_record_shows_its_categories_and_nothing_said(desk: Desk) -> Non
     assert (await desk.get(CITY, f"/v1/persons/{case_ref}")).json()["erase_after"] is None
 
 
-async def test_a_record_is_seen_by_the_partner_that_registered_it(desk: Desk) -> None:
-    """Another unit of the same partner sees it; another partner does not, by whatever reference."""
+async def test_a_record_is_seen_by_the_unit_that_registered_it(desk: Desk) -> None:
+    """Neither another unit of the same partner nor another partner sees it, by whatever reference."""
     case_ref = await desk.register(CARITAS_MBE)
-    assert (await desk.get(CARITAS_JMD, f"/v1/persons/{case_ref}")).status_code == 200
+    assert (await desk.get(CARITAS_MBE, f"/v1/persons/{case_ref}")).status_code == 200
     own = desk.intake.reference("awo-rheinland", desk.case_id(case_ref, CARITAS_MBE))
-    for reference in (case_ref, own, "f" * 32):
-        problem(await desk.get(AWO, f"/v1/persons/{reference}"), 404, "not-found")
+    answers = [await desk.get(CARITAS_JMD, f"/v1/persons/{reference}") for reference in (case_ref, "f" * 32)]
+    answers += [await desk.get(AWO, f"/v1/persons/{reference}") for reference in (case_ref, own, "f" * 32)]
+    for answer in answers:
+        problem(answer, 404, "not-found")
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_a_record_is_not_shown_after_its_72_hours_though_no_job_ran(desk: Desk) -> None:
+    """Not a moment before; from then on it looks like one that does not exist."""
+    case_ref = await desk.register()
+    await desk.intake.move_clock(timedelta(hours=71, minutes=59))
+    assert (await desk.get(CITY, f"/v1/persons/{case_ref}")).status_code == 200
+    await desk.intake.move_clock(timedelta(hours=72))
+    problem(await desk.get(CITY, f"/v1/persons/{case_ref}"), 404, "not-found")
+
+
+async def test_another_unit_gets_no_answer_by_repeating_a_registration(desk: Desk) -> None:
+    """A key that one unit used is refused to another of the same partner."""
+    key = str(uuid4())
+    assert (await desk.post(CARITAS_MBE, "/v1/persons", a_person(), key=key)).status_code == 201
+    problem(await desk.post(CARITAS_JMD, "/v1/persons", a_person(), key=key), 422, "idempotency-key-reused")
+    assert len(await desk.intake.rows("select 1 from intake.person")) == 1
 
 
 async def test_the_same_registration_again_makes_no_second_person(desk: Desk) -> None:

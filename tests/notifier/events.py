@@ -58,8 +58,8 @@ YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 class Story:
     """One case: a referral from the City to AWO, and the consents it rests on."""
 
-    def __init__(self) -> None:
-        self.case_id = CaseId(new_id())
+    def __init__(self, case_id: CaseId | None = None) -> None:
+        self.case_id = case_id or CaseId(new_id())
         self.referral_id = ReferralId(new_id())
         self.offer_id = OfferId(new_id())
         self.transfer = ConsentId(new_id())
@@ -139,13 +139,10 @@ class Story:
         }
         return ReferralEnded(**{**said, **more})
 
-    def status_shared(self) -> ReferralStatusShared:
+    def status_shared(self, status: ReferralState = ReferralState.COMPLETED) -> ReferralStatusShared:
         """What the City may hear after the fact."""
-        return ReferralStatusShared(
-            **self._referral(None, ReferralState.COMPLETED),
-            status=ReferralState.COMPLETED,
-            outcome=Outcome.NEED_MET,
-        )
+        outcome = Outcome.NEED_MET if status is ReferralState.COMPLETED else None
+        return ReferralStatusShared(**self._referral(None, status), status=status, outcome=outcome)
 
     def disclosed(self) -> PersonDisclosed:
         """AWO fetched the person's data at the gate."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import Event, Received
+from schemas import Event, Received, ReferralEnded
 from schemas.codes import Scope
 from services.notifier.model import Consents, Entry, Ledger, judge
 from tests.harness import Running, received
@@ -62,6 +62,16 @@ def test_after_an_end_nothing_but_closings_is_told(batches: Sequence[Sequence[st
     before = [each.data for each in _told_of(story, acts[:until_end])]
     assert told[: len(before)] == before
     assert all(each.closing for each in told[len(before) :])
+
+
+@given(runs)
+def test_after_the_end_of_a_referral_nothing_but_closings_is_told(batches: Sequence[Sequence[str]]) -> None:
+    """Whatever arrives late, a partner that was told of the end hears nothing else of that referral."""
+    entries = [entry for entry in judged(Story(), batches) if entry.party is not None]
+    for partner in (CITY, AWO):
+        told = [entry.event.data for entry in entries if entry.partner == partner]
+        end = next((place for place, each in enumerate(told) if isinstance(each, ReferralEnded)), len(told))
+        assert all(each.closing for each in told[end:])
 
 
 @given(st.lists(st.sampled_from(ACTS), max_size=20))

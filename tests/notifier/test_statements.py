@@ -25,7 +25,15 @@ def mixed(stories: int) -> list[Event]:
     """A run of everything: offers, consents, referrals, ends."""
     events: list[Event] = []
     for story in [Story() for _ in range(stories)]:
-        events += [offer(), story.consent(), story.requested(), story.received(), story.withdrawn(), story.erased()]
+        events += [
+            offer(),
+            story.consent(),
+            story.requested(),
+            story.received(),
+            story.withdrawn(),
+            story.ended(),
+            story.erased(),
+        ]
     return events
 
 

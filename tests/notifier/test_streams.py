@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from schemas import parse_headers
-from schemas.codes import Scope
+from schemas.codes import ReferralState, Scope
 from schemas.envelope import SCHEMAS_DIR
 from tests.harness import Running
 from tests.notifier.events import (
@@ -164,18 +164,86 @@ async def test_closing_goes_to_those_informed_before_and_to_no_one_else(notifier
 
 
 async def test_fetching_at_the_gate_counts_as_informed(notifier: Running) -> None:
-    """Whoever fetched hears of the end although its stream never named the case."""
+    """Whoever fetched hears of both ends although its stream never named the case."""
     story = Story()
-    await notifier.feed(story.disclosed())
-    await notifier.feed(story.withdrawn())
-    assert await heard(notifier, AWO) == ["consent.withdrawn"]
-    assert await silence(notifier, CITY)
+    await notifier.feed(story.consent(valid_until=YESTERDAY, acted_by=None), story.requested(), story.disclosed())
+    await notifier.feed(story.withdrawn(), story.ended())
+    assert await heard(notifier, AWO) == ["consent.withdrawn", "referral.ended"]
     assert await notifier.rows(
-        "select partner, type, number from notifier.told order by told_at, number nulls first"
+        """
+        select type, number, referral_id, consent_id from notifier.told
+        where partner = $1 order by number nulls first
+        """,
+        AWO,
     ) == [
-        {"partner": AWO, "type": "lotse.person.disclosed.v1", "number": None},
-        {"partner": AWO, "type": "lotse.consent.withdrawn.v1", "number": 1},
+        _row("person.disclosed", None, referral_id=story.referral_id),
+        _row("consent.withdrawn", 1, consent_id=story.transfer),
+        _row("referral.ended", 2, referral_id=story.referral_id),
     ]
+
+
+def _row(kind: str, number: int | None, **about: UUID) -> dict[str, Any]:
+    return {"type": f"lotse.{kind}.v1", "number": number, "referral_id": None, "consent_id": None, **about}
+
+
+async def test_ends_are_told_to_those_who_knew_of_that_consent_and_that_referral(notifier: Running) -> None:
+    """History l in a case that AWO knows from before: of the second consent and referral it never hears."""
+    first = Story()
+    again = Story(first.case_id)
+    await notifier.feed(first.consent(), first.requested(), first.completed(), first.withdrawn())
+    await notifier.feed(again.consent(), again.withdrawn(), again.requested(), again.ended())
+    assert await heard(notifier, AWO) == ["referral.requested", "consent.withdrawn"]
+    assert await heard(notifier, CITY) == ["consent.withdrawn", "consent.withdrawn", "referral.ended"]
+
+
+async def test_end_of_a_second_transfer_consent_is_told_to_its_recorder_only(notifier: Running) -> None:
+    """A renewal under which nothing was requested is unknown to the service, whatever it knows of the first."""
+    story = Story()
+    renewal = story.consent(consent_id=Story().transfer)
+    await notifier.feed(story.consent(), renewal, story.requested(), story.expired(renewal))
+    assert await heard(notifier, AWO) == ["referral.requested"]
+    await notifier.feed(story.withdrawn())
+    assert await heard(notifier, AWO) == ["referral.requested", "consent.withdrawn"]
+    assert await heard(notifier, CITY) == ["consent.expired", "consent.withdrawn"]
+
+
+async def test_end_of_a_transfer_consent_reaches_who_knows_the_referral_by_a_later_event(notifier: Running) -> None:
+    """The request came while nothing could be told of it, the receipt did not."""
+    story = Story()
+    await notifier.feed(story.requested())
+    await notifier.feed(story.consent(), story.received(acted_by=None))
+    await notifier.feed(story.withdrawn())
+    assert await heard(notifier, AWO) == ["referral.received", "consent.withdrawn"]
+
+
+async def test_end_of_a_feedback_consent_and_the_erasure_are_told_to_all_who_knew_of_the_case(
+    notifier: Running,
+) -> None:
+    """Both speak of the case, not of one referral: the City acted in it, AWO heard of it."""
+    story = Story()
+    await notifier.feed(story.consent(), story.requested())
+    await notifier.feed(story.withdrawn(story.feedback()), story.erased())
+    assert await heard(notifier, CITY) == ["consent.withdrawn", "person.erased"]
+    assert await heard(notifier, AWO) == ["referral.requested", "consent.withdrawn", "person.erased"]
+
+
+@pytest.mark.parametrize("status", [ReferralState.CANCELLED, ReferralState.DETACHED])
+async def test_status_of_an_ended_referral_is_never_numbered(notifier: Running, status: ReferralState) -> None:
+    """Even where the closing itself was never told."""
+    story = Story()
+    await notifier.feed(story.consent(), story.feedback(), story.requested(), story.status_shared(status))
+    assert await silence(notifier, CITY)
+
+
+async def test_nothing_follows_the_end_of_a_referral_but_another_referral(notifier: Running) -> None:
+    """What says otherwise is not numbered, in the run of the end and in a later one; other referrals go on."""
+    story = Story()
+    other = Story(story.case_id)
+    await notifier.feed(story.consent(), story.feedback(), story.requested(), other.requested())
+    await notifier.feed(story.ended(), story.status_shared())
+    await notifier.feed(story.received(acted_by=None), story.accepted(), other.accepted())
+    assert await heard(notifier, CITY) == ["referral.ended", "referral.accepted"]
+    assert await heard(notifier, AWO) == ["referral.requested", "referral.requested", "referral.ended"]
 
 
 async def test_acting_partner_is_not_told_of_its_own_act_but_is_in_the_ledger(notifier: Running) -> None:

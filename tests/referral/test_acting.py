@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 
 from schemas import ReferralEnded, ReferralEvent, ReferralRejected, ReferralStarted
-from schemas.codes import EndMode, EndReason, RejectionReason
-from tests.referral.builders import AWO, CARITAS_MBE, CITY, JOBCENTER, Lotse, a_case, facts_of, is_problem
+from schemas.codes import EndMode, EndReason, RejectionReason, Scope
+from tests.referral.builders import (
+    AWO,
+    CARITAS_MBE,
+    CITY,
+    JOBCENTER,
+    Lotse,
+    a_case,
+    a_feedback,
+    facts_of,
+    is_problem,
+    withdrawn,
+)
 
 TO_STATE = {
     "requested": (),
@@ -109,14 +120,56 @@ async def test_either_party_ends_an_open_referral(lotse: Lotse, by: str) -> None
 
 
 async def test_a_refused_cancel_tells_the_sender_no_state(lotse: Lotse) -> None:
-    """The answer is word for word the same whatever has happened."""
+    """The answer is word for word the same whatever has happened, also the second time."""
     texts = set()
     for state in ("completed", "rejected", "cancelled", "detached"):
-        answer = await lotse.act(await lotse.referral(a_case(), *TO_STATE[state]), "cancel", unit=CITY)
+        referral_id = await lotse.referral(a_case(), *TO_STATE[state])
+        if state == "completed":
+            assert (await lotse.act(referral_id, "cancel", unit=CITY)).status_code == 200
+        answer = await lotse.act(referral_id, "cancel", unit=CITY)
         assert is_problem(answer, 409, "illegal-transition")
         texts.add(answer.text)
     [text] = texts
     assert "This referral cannot be cancelled any more." in text
+
+
+async def test_a_sender_that_may_not_know_cancels_a_completed_referral_as_an_open_one(lotse: Lotse) -> None:
+    """Answer, reading and list are the same for both; of the completed one nobody is told anything."""
+    seen = []
+    for acts in (TO_STATE["in-progress"], TO_STATE["completed"]):
+        referral_id = await lotse.referral(a_case(), *acts)
+        before = await lotse.get(f"/v1/referrals/{referral_id}", unit=AWO)
+        kinds = await lotse.kinds()
+        answer = await lotse.act(referral_id, "cancel", unit=CITY)
+        headers = lotse.running.headers(CITY, "clerk")
+        page = await lotse.running.client.get("/v1/referrals", params={"role": "sent"}, headers=headers)
+        listed = page.json()["items"][-1]
+        assert listed == answer.json() == await lotse.seen(referral_id, CITY)
+        own = {"referral_id", "case_ref", "offer_id", "requested_at"}
+        assert "etag" not in answer.headers
+        seen.append((answer.status_code, {name: told for name, told in answer.json().items() if name not in own}))
+    assert seen[0] == seen[1]
+    assert (seen[1][0], seen[1][1]["state"]) == (200, "ended")
+    assert await lotse.kinds() == kinds
+    after = await lotse.get(f"/v1/referrals/{referral_id}", unit=AWO)
+    assert (after.json(), after.headers["etag"]) == (before.json(), before.headers["etag"])
+
+
+async def test_a_sender_that_may_know_is_refused_the_cancel_of_a_completed_referral(lotse: Lotse) -> None:
+    """With a valid FEEDBACK_STATUS only; once it reads the state, its own earlier cancel hides nothing."""
+    case_id, other = a_case(), a_case()
+    known, closed = (
+        await lotse.referral(case_id, *TO_STATE["completed"]),
+        await lotse.referral(other, *TO_STATE["completed"]),
+    )
+    status = a_feedback(case_id)
+    await lotse.running.feed(status, a_feedback(other, Scope.FEEDBACK_OUTCOME))
+    assert is_problem(await lotse.act(known, "cancel", unit=CITY), 409, "illegal-transition")
+    assert (await lotse.act(closed, "cancel", unit=CITY)).json()["state"] == "ended"
+    await lotse.running.feed(withdrawn(status), a_feedback(other))
+    assert (await lotse.act(known, "cancel", unit=CITY)).json()["state"] == "ended"
+    assert (await lotse.seen(closed, CITY))["state"] == "completed"
+    assert is_problem(await lotse.act(closed, "cancel", unit=CITY), 409, "illegal-transition")
 
 
 async def test_the_senders_if_match_is_refused_unread(lotse: Lotse) -> None:

@@ -137,18 +137,17 @@ async def test_a_fetch_later_or_of_something_else_changes_nothing(lotse: Lotse) 
 
 
 @pytest.mark.parametrize(
-    ("acts", "status", "outcome"),
+    ("acts", "status"),
     [
-        ((), "requested", None),
-        (("accept", "start"), "in-progress", None),
-        (("accept", "start", "complete"), "completed", Outcome.NEED_MET),
-        (("accept", "start", "cancel"), "detached", None),
+        ((), "requested"),
+        (("accept", "start"), "in-progress"),
+        (("accept", "start", "complete"), "completed"),
     ],
 )
 async def test_a_late_feedback_consent_is_answered_with_the_present_state(
-    lotse: Lotse, acts: tuple[str, ...], status: str, outcome: Outcome | None
+    lotse: Lotse, acts: tuple[str, ...], status: str
 ) -> None:
-    """One event, caused by the consent, whatever happened before it."""
+    """One event, caused by the consent, whatever happened before it; the outcome needs its own consent."""
     case_id = a_case()
     referral_id = await lotse.referral(case_id, *acts)
     before = len(await lotse.told())
@@ -157,9 +156,69 @@ async def test_a_late_feedback_consent_is_answered_with_the_present_state(
     await lotse.running.feed(feedback)
     [shared] = (await lotse.told())[before:]
     assert isinstance(shared, ReferralStatusShared)
-    assert (shared.status, shared.outcome, shared.acted_by) == (ReferralState(status), outcome, None)
+    assert (shared.status, shared.outcome, shared.acted_by) == (ReferralState(status), None, None)
     assert str(shared.referral_id) == referral_id
     assert (await lotse.running.outbox_rows())[-1]["headers"]["ce_causationid"] == str(cause)
+
+
+@pytest.mark.parametrize("acts", [("cancel",), ("accept", "start", "cancel"), ("reject",)])
+async def test_a_late_feedback_consent_tells_nothing_of_what_ended(lotse: Lotse, acts: tuple[str, ...]) -> None:
+    """Nothing follows an end or a rejection; a referral of the same direction that is open is told."""
+    case_id = a_case()
+    await lotse.referral(case_id, *acts)
+    still_open = await lotse.referral(case_id)
+    before = len(await lotse.told())
+    await lotse.running.feed(a_feedback(case_id), a_feedback(case_id, Scope.FEEDBACK_OUTCOME))
+    [shared] = (await lotse.told())[before:]
+    assert isinstance(shared, ReferralStatusShared)
+    assert (str(shared.referral_id), shared.status) == (still_open, ReferralState.REQUESTED)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "outcomes"),
+    [
+        ((Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME), [None, Outcome.NEED_MET]),
+        ((Scope.FEEDBACK_OUTCOME, Scope.FEEDBACK_STATUS), [Outcome.NEED_MET]),
+    ],
+)
+async def test_one_signature_for_both_scopes_tells_nothing_twice(
+    lotse: Lotse, scopes: tuple[Scope, ...], outcomes: list[Outcome | None]
+) -> None:
+    """The second consent is told only where it adds the outcome, which is carried only once it is allowed."""
+    case_id = a_case()
+    await lotse.referral(case_id, "accept", "start", "complete")
+    await lotse.running.feed(*(a_feedback(case_id, scope) for scope in scopes))
+    shared = [event for event in await lotse.told() if isinstance(event, ReferralStatusShared)]
+    assert [event.outcome for event in shared] == outcomes
+
+
+@pytest.mark.parametrize("scope", [Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME])
+async def test_a_renewed_feedback_consent_tells_nothing_again(lotse: Lotse, scope: Scope) -> None:
+    """Neither while the first one holds nor after its end, as long as nothing has changed."""
+    case_id = a_case()
+    await lotse.referral(case_id, "accept", "start", "complete")
+    first = {each: a_feedback(case_id, each) for each in (Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME)}
+    await lotse.running.feed(*first.values())
+    before = await lotse.kinds()
+    again = a_feedback(case_id, scope)
+    await lotse.running.feed(again, withdrawn(first[scope]), withdrawn(again), a_feedback(case_id, scope))
+    assert await lotse.kinds() == before
+
+
+async def test_a_renewal_while_the_consent_holds_tells_nothing_that_the_events_told(lotse: Lotse) -> None:
+    """The sender heard each step; only a consent after a gap is answered with where it stands now."""
+    case_id = a_case()
+    referral_id = await lotse.referral(case_id)
+    status, renewed = a_feedback(case_id), a_feedback(case_id)
+    await lotse.running.feed(status)
+    await lotse.act(referral_id, "accept")
+    before = await lotse.kinds()
+    await lotse.running.feed(renewed)
+    assert await lotse.kinds() == before
+    await lotse.running.feed(withdrawn(status), withdrawn(renewed), a_feedback(case_id))
+    shared = (await lotse.told())[-1]
+    assert isinstance(shared, ReferralStatusShared)
+    assert shared.status is ReferralState.ACCEPTED
 
 
 async def test_a_later_outcome_consent_tells_of_a_completed_referral_only(lotse: Lotse) -> None:

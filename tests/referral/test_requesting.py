@@ -175,7 +175,8 @@ async def test_another_unit_of_the_partner_does_not_get_the_repeated_answer(lots
     made = await lotse.request(case_id, offer_id, unit=CARITAS_MBE, Idempotency_Key="one")
     assert made.status_code == 201
     repeated = await lotse.request(case_id, offer_id, unit="caritas-koblenz/jmd", Idempotency_Key="one")
-    assert is_problem(repeated, 404, "not-found")
+    assert is_problem(repeated, 422, "idempotency-key-reused", "Idempotency-Key")
+    assert made.json()["referral_id"] not in repeated.text
 
 
 async def test_a_token_without_a_unit_of_the_agreement_cannot_request(lotse: Lotse) -> None:

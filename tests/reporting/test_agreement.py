@@ -9,7 +9,7 @@ from schemas.agreement_file import AgreementFile, load_agreement
 from schemas.partner_file import load_partners
 from services.chassis.config import StartError
 from services.reporting.app import SERVICE
-from services.reporting.model import Facts, Happened, Result, Year, results, uncountable
+from services.reporting.model import NOBODY, Facts, Happened, Result, Year, results, uncountable
 from tests.conftest import CreateDatabase
 from tests.harness import ROOT, running
 from tests.notifier.events import CITY
@@ -60,6 +60,8 @@ async def test_wrong_agreement_stops_the_start_naming_file_and_field(
     [
         'kind = "events", types = ["lotse.consent.withdrawn.v1"]',
         'kind = "events", types = ["lotse.partner.informed.v1"]',
+        'kind = "events", types = ["lotse.offer.published.v1"], sent_to = "city"',
+        'kind = "events", types = ["lotse.information.counted.v1"], sent_to = "migration-service"',
         'kind = "events-told", types = ["lotse.referral.received.v1"]',
         'kind = "events-told", types = ["lotse.offer.published.v1"], level = "operational"',
     ],
@@ -84,7 +86,7 @@ def late(folder: Path, facts: Facts, *, is_over: bool, due: str = 'due = "yearly
 
 def test_yearly_duty_is_late_only_when_its_year_passed_without_it(tmp_path: Path) -> None:
     """While the year lasts nothing is late, and without a date nothing ever is."""
-    done = Facts(happened=[Happened("lotse.offer.published.v1", CITY, 2)])
+    done = Facts(happened=[Happened("lotse.offer.published.v1", CITY, NOBODY, 2)])
     assert late(tmp_path, Facts(), is_over=True).late == 1
     assert late(tmp_path, Facts(), is_over=False).late == 0
     assert late(tmp_path, done, is_over=True).late == 0

@@ -121,6 +121,14 @@ async def test_k2_counts_referrals_received_that_the_city_sent(reporting: Runnin
     assert (await compliance())["K2"]["done"] == 1
 
 
+async def test_k2_counts_what_reached_a_migration_service_only(reporting: Running, compliance: Compliance) -> None:
+    """The City's referrals to the Jobcenter are no mediation to a migration service."""
+    to_jobcenter, to_caritas = {"to_unit": JOBCENTER_UNIT}, {"to_unit": CARITAS_UNIT}
+    await reporting.feed(Story().received(**to_jobcenter), Story().received(), Story().received(**to_caritas))
+    await reporting.feed(Story().received(**to_jobcenter), Story().received())
+    assert (await compliance())["K2"]["done"] == 3
+
+
 async def test_k4_counts_offers_of_migration_services_told_to_the_city(
     reporting: Running, compliance: Compliance
 ) -> None:

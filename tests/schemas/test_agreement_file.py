@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.agreement_file import AgreementFileError, EventsTold, load_agreement
+from schemas.agreement_file import AgreementFileError, Events, EventsTold, load_agreement
 from tests.schemas.conftest import ROOT
 
 KOBLENZ = ROOT / "deploy" / "agreement" / "koblenz.toml"
@@ -79,6 +79,22 @@ def test_agreement_without_clauses_is_refused(tmp_path: Path) -> None:
 def test_koblenz_has_its_fifteen_clauses_in_order() -> None:
     """K1 to K15, each once."""
     assert [clause.id for clause in load_agreement(KOBLENZ).clauses] == [f"K{n}" for n in range(1, 16)]
+
+
+def test_mediation_counts_what_the_city_sent_to_a_migration_service() -> None:
+    """K2 is owed by the City, to the migration services."""
+    mediation = next(clause.counts for clause in load_agreement(KOBLENZ).clauses if clause.id == "K2")
+    assert isinstance(mediation, Events)
+    assert (mediation.sent_by, mediation.sent_to) == ("city", "migration-service")
+
+
+def test_a_recipient_of_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    """The sentence names the parts there are."""
+    path = tmp_path / "koblenz.toml"
+    events = 'kind = "events", types = ["lotse.referral.received.v1"], sent_to = "mayor"'
+    path.write_text(GOOD.replace('kind = "sum-information", by = "city"', events), encoding="utf-8")
+    with pytest.raises(AgreementFileError, match="events, sent_to is 'mayor'; it should be one of city, jobcenter"):
+        load_agreement(path)
 
 
 def test_only_the_yearly_meeting_has_a_date() -> None:

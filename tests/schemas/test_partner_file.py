@@ -61,6 +61,32 @@ FAULTS = [
     ),
     ("[secrets]", "[secret]", r"secrets is missing; it should be a table \[secrets\]"),
     ('pairwise_key = "pairwise-caritas"', 'pairwise_key = "../x"', "secrets, pairwise_key is '../x'; it should be"),
+    (
+        'pairwise_key = "pairwise-caritas"',
+        'pairwise_key = "vault-operator-key"',
+        "secrets, pairwise_key is 'vault-operator-key'; it should be .*\"pairwise-\"",
+    ),
+    (
+        'pairwise_key = "pairwise-caritas"',
+        'pairwise_key = "idempotency"',
+        "secrets, pairwise_key is 'idempotency'; it should be .*\"pairwise-\"",
+    ),
+    (
+        'pairwise_key = "pairwise-caritas"',
+        'pairwise_key = "pairwise-../idempotency"',
+        "secrets, pairwise_key is 'pairwise-../idempotency'; it should be",
+    ),
+    ('pairwise_key = "pairwise-caritas"', 'pairwise_key = "pairwise-"', "pairwise_key is 'pairwise-'; it should be"),
+    (
+        'kafka_password = "kafka-partner-caritas"',
+        'kafka_password = "lotse-intake"',
+        "secrets, kafka_password is 'lotse-intake'; it should be .*\"kafka-partner-\"",
+    ),
+    (
+        'kafka_password = "kafka-partner-caritas"',
+        'kafka_password = "kafka-partner"',
+        "secrets, kafka_password is 'kafka-partner'; it should be .*\"kafka-partner-\"",
+    ),
     ('pairwise_key = "pairwise-caritas"', 'key = "x"', "secrets, pairwise_key is missing"),
     ('regime = "KDG"\n', "", "unit 1, regime is missing; it should be one of DSGVO, KDG, SGB-X"),
     ('regime = "KDG"', 'regime = "GDPR"', "unit 1, regime is 'GDPR'; it should be one of DSGVO, KDG, SGB-X"),

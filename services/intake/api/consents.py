@@ -42,11 +42,12 @@ from services.intake.api.callers import (
 from services.intake.api.fields import WrittenTime
 from services.intake.commands.consents import (
     consent_of_partner,
+    consent_of_unit,
     record_consents,
     record_feedback_consents,
     withdraw_consent,
 )
-from services.intake.commands.persons import case_key, person_of_partner
+from services.intake.commands.persons import case_key, key_of_person_of_unit, person_of_unit
 from services.intake.model import Consent, Signature, WantedConsent, in_order
 from services.intake.store import consents as store
 from services.intake.store import referrals
@@ -119,6 +120,14 @@ class ConsentRecord(BaseModel):
     form: ConsentForm
 
 
+class ConsentEnd(BaseModel):
+    """All that a unit the consent does not name learns by withdrawing it: that it has ended, and when."""
+
+    consent_ref: str
+    state: ConsentState
+    ended_at: datetime | None
+
+
 class ConsentRecords(BaseModel):
     """The consents of one signature."""
 
@@ -132,18 +141,18 @@ class ConsentRecords(BaseModel):
     responses=documented(400, 401, 403, 404, 413, 422),
 )
 async def record(case_ref: Reference, body: NewConsents, change: Changing) -> Response:
-    """Record what a person your partner registered allows your unit with one signature."""
+    """Record what a person your unit registered allows it with one signature."""
     require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
     context, partner = change.context, change.caller.partner
     unit = unit_of(change.caller, context)
     case_id = context.references.resolve(partner, case_ref)
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
-        person = await person_of_partner(conn, case_id, partner)
-        return person if isinstance(person, Refusal) else [case_key(case_id)]
+        key = await key_of_person_of_unit(conn, case_id, unit)
+        return key if isinstance(key, Refusal) else [key]
 
     async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
-        person = await person_of_partner(conn, case_id, partner)
+        person = await person_of_unit(conn, case_id, unit, now)
         if isinstance(person, Refusal):
             return person
         units = context.partners.units
@@ -193,11 +202,14 @@ def _records(change: Change) -> Render:
 
 @router.post(
     "/v1/consents/{consent_ref}/withdraw",
-    response_model=ConsentRecord,
+    response_model=ConsentRecord | ConsentEnd,
     responses=documented(400, 401, 403, 404, 413, 422),
 )
 async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | None = None) -> Response:
-    """Take a consent back for the person. One that has ended already is answered as it stands."""
+    """Take a consent back for the person: any unit of either partner. One that has ended is answered as it stands.
+
+    A unit that the consent does not name is answered with reference, state and end only.
+    """
     require_role(change.caller, CLERK, COUNSELLOR, COORDINATOR, COMMISSIONER, SYSTEM)
     context, partner = change.context, change.caller.partner
     unit = unit_of(change.caller, context)
@@ -212,32 +224,33 @@ async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | 
         return [str(consent_id)]
 
     async def answer(conn: Connection, _ids: Sequence[str], now: datetime) -> Answer:
-        return await _record(conn, context, consent_id, partner, now)
+        consent = _found(await consent_of_partner(conn, consent_id, partner))
+        show_it = _shown if consent.names(unit) else _shown_to_others
+        return Answer(show_it(consent, context, partner, now))
 
     return await perform(change, keys=keys, act=act, answer=answer)
 
 
 @router.get("/v1/consents/{consent_ref}", response_model=ConsentRecord, responses=documented(401, 403, 404, 422))
 async def show(consent_ref: Reference, request: Request, caller: Caller) -> Response:
-    """Look at a consent by which a unit of your partner passes on or receives."""
+    """Look at a consent by which your unit passes on or receives."""
     require_role(caller, CLERK, COUNSELLOR, COORDINATOR, COMMISSIONER, SYSTEM)
     context = context_of(request)
-    unit_of(caller, context)
-    consent_id = ConsentId(context.references.resolve(caller.partner, consent_ref))
+    unit = unit_of(caller, context)
+    consent_id = context.references.resolve(caller.partner, consent_ref)
     async with context.database.reading() as conn:
-        return respond(await _record(conn, context, consent_id, caller.partner, await db.now(conn)))
+        consent = _found(await consent_of_unit(conn, consent_id, unit))
+        return respond(Answer(_shown(consent, context, caller.partner, await db.now(conn))))
 
 
-async def _record(conn: Connection, context: Context, consent_id: UUID, partner: str, now: datetime) -> Answer:
-    consent = await consent_of_partner(conn, consent_id, partner)
+def _found(consent: Consent | Refusal) -> Consent:
     if isinstance(consent, Refusal):
         raise Problem(consent)
-    return Answer(_shown(consent, context, partner, now))
+    return consent
 
 
 def _shown(consent: Consent, context: Context, partner: str, now: datetime) -> ConsentRecord:
-    wanted, signature, state = consent.wanted, consent.signature, consent.state_at(now)
-    overdue = state is ConsentState.EXPIRED and consent.ended_at is None
+    wanted, signature = consent.wanted, consent.signature
     return ConsentRecord(
         consent_ref=context.references.reference(partner, consent.consent_id),
         case_ref=context.references.reference(partner, consent.case_id),
@@ -247,8 +260,16 @@ def _shown(consent: Consent, context: Context, partner: str, now: datetime) -> C
         data_categories=list(in_order(wanted.data_categories)),
         given_at=consent.given_at,
         valid_until=wanted.valid_until,
-        state=state,
-        ended_at=wanted.valid_until if overdue else consent.ended_at,
+        state=consent.state_at(now),
+        ended_at=consent.ended_at_as_of(now),
         notice=NoticeShown(version=signature.notice_version, language=signature.notice_language),
         form=signature.form,
+    )
+
+
+def _shown_to_others(consent: Consent, context: Context, partner: str, now: datetime) -> ConsentEnd:
+    return ConsentEnd(
+        consent_ref=context.references.reference(partner, consent.consent_id),
+        state=consent.state_at(now),
+        ended_at=consent.ended_at_as_of(now),
     )

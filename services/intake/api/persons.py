@@ -19,7 +19,7 @@ from services.chassis.keys import Key
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
 from services.intake.api.callers import CLERK, COUNSELLOR, SYSTEM, Reference, unit_of, vault_of
 from services.intake.api.fields import Line, WrittenDate
-from services.intake.commands.persons import case_key, person_of_partner, register_person, reserve_key
+from services.intake.commands.persons import case_key, person_of_unit, register_person, reserve_key
 from services.intake.model import Person
 from services.intake.store import persons as store
 from services.intake.vault import DataKey, new_data_key, seal
@@ -118,13 +118,13 @@ async def _make_key(context: Context) -> DataKey:
 
 @router.get("/v1/persons/{case_ref}", response_model=PersonRecord, responses=documented(401, 403, 404, 422))
 async def show(case_ref: Reference, request: Request, caller: Caller) -> Response:
-    """Look at a record your partner registered, without what the person said."""
+    """Look at a record your unit registered, without what the person said."""
     require_role(caller, CLERK, COUNSELLOR, SYSTEM)
     context = context_of(request)
-    unit_of(caller, context)
+    unit = unit_of(caller, context)
     case_id = context.references.resolve(caller.partner, case_ref)
     async with context.database.reading() as conn:
-        person = await person_of_partner(conn, case_id, caller.partner)
+        person = await person_of_unit(conn, case_id, unit, await db.now(conn))
         if isinstance(person, Refusal):
             raise Problem(person)
         categories = await store.sealed_categories(conn, person.case_id)

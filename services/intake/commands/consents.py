@@ -79,7 +79,7 @@ async def record_feedback_consents(
 ) -> list[ConsentId] | Refusal:
     """Record that the service addressed by a referral may tell its sender how it goes."""
     person = await persons.person(conn, referral.case_id)
-    if person is None or person.erased_at is not None:
+    if person is None or not person.is_kept_at(now):
         return NOT_FOUND
     if not referral.takes_feedback:
         return REFERRAL_ENDED
@@ -95,9 +95,15 @@ def _refusal(index: int, fault: Fault) -> Refusal:
 
 
 async def consent_of_partner(conn: Connection, consent_id: UUID, partner: str) -> Consent | Refusal:
-    """A consent that a unit of that partner passes on or receives by; any other looks like none."""
+    """A consent that some unit of that partner passes on or receives by, which is enough to withdraw it."""
     consent = await store.consent(conn, consent_id)
     return consent if consent and consent.concerns(partner) else NOT_FOUND
+
+
+async def consent_of_unit(conn: Connection, consent_id: UUID, unit: UnitId) -> Consent | Refusal:
+    """A consent that this very unit passes on or receives by; any other looks like none."""
+    consent = await store.consent(conn, consent_id)
+    return consent if consent and consent.names(unit) else NOT_FOUND
 
 
 async def withdraw_consent(conn: Connection, consent_id: ConsentId, told: UnitId, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from schemas import CaseId, PersonErased, Topic
+from schemas import CaseId, PersonErased, Topic, UnitId
 from schemas.codes import ErasureReason
 from services.chassis import outbox
 from services.chassis.db import Connection
@@ -43,10 +43,16 @@ async def register_person(
     return None
 
 
-async def person_of_partner(conn: Connection, case_id: UUID, partner: str) -> Person | Refusal:
-    """A person whom a unit of that partner registered; anybody else's, an erased and an unknown one look alike."""
+async def key_of_person_of_unit(conn: Connection, case_id: UUID, unit: UnitId) -> Key | Refusal:
+    """What to lock for a person whom that unit registered; whether the record is still kept is seen under the lock."""
     person = await persons.person(conn, case_id)
-    return person if person and person.is_registered_by_partner(partner) else NOT_FOUND
+    return case_key(case_id) if person and person.registered_by == unit else NOT_FOUND
+
+
+async def person_of_unit(conn: Connection, case_id: UUID, unit: UnitId, now: datetime) -> Person | Refusal:
+    """A person whom that unit registered; anybody else's, one no longer kept and an unknown one look alike."""
+    person = await persons.person(conn, case_id)
+    return person if person and person.registered_by == unit and person.is_kept_at(now) else NOT_FOUND
 
 
 async def erase_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> None:

@@ -27,6 +27,7 @@ create table notifier.stream (
 );
 
 -- Who knows of which event: told under a number of its stream, or (without a number) because it acted or fetched.
+-- `referral_id` and `consent_id` say what the event spoke of: an end is told to those who know of just that.
 create table notifier.told (
     event_id uuid        not null,
     partner  text        not null,
@@ -34,6 +35,8 @@ create table notifier.told (
     key      text        not null,
     type     text        not null,
     number   bigint      check (number >= 1),
+    referral_id uuid,
+    consent_id  uuid,
     told_at  timestamptz not null,
     primary key (event_id, partner)
 );

@@ -9,9 +9,11 @@ from services.chassis import keys, outbox
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.referral.model.consents import Direction
-from services.referral.model.referrals import COMPLETED, Referral, status_of
+from services.referral.model.referrals import newly_shared, status_of
 from services.referral.store import consents as store
 from services.referral.store import referrals
+
+FEEDBACK = frozenset({Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME})
 
 
 def case_key(case_id: CaseId) -> Key:
@@ -22,26 +24,23 @@ def case_key(case_id: CaseId) -> Key:
 async def note_given(conn: Connection, cause: Received[ConsentGiven], now: datetime) -> None:
     """Keep a consent; when it is to feedback given late, tell the sender once where its referrals stand."""
     given = cause.data
-    if not await store.insert_given(conn, given) or given.valid_until <= now:
-        return
-    for referral in await _newly_audible(conn, given, now):
-        await outbox.publish(conn, status_of(referral), at=now, cause=cause)
-
-
-async def _newly_audible(conn: Connection, given: ConsentGiven, now: datetime) -> list[Referral]:
-    """The referrals of which the sender may know more than a moment ago."""
-    if given.scope not in (Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME):
-        return []
-    transfer = Direction(given.case_id, given.to_unit, given.from_unit)
-    known = await referrals.referrals_between(conn, transfer)
-    if given.scope is Scope.FEEDBACK_STATUS:
-        return list(known)
-    completed = [referral for referral in known if referral.state is COMPLETED]
-    if not completed:
-        return []
+    direction = Direction(given.case_id, given.from_unit, given.to_unit)
     # Not `known_scopes`: while a parked case is replayed it still counts as parked.
-    held = await store.held_scopes(conn, {referral.feedback for referral in completed}, now)
-    return [referral for referral in completed if Scope.FEEDBACK_STATUS in held.get(referral.feedback, frozenset())]
+    held = (await store.held_scopes(conn, [direction], now)).get(direction, frozenset())
+    is_kept = await store.insert_given(conn, given)
+    if is_kept and given.valid_until > now and given.scope in FEEDBACK and given.scope not in held:
+        await _share(conn, cause, held | {given.scope}, now)
+
+
+async def _share(conn: Connection, cause: Received[ConsentGiven], held: frozenset[Scope], now: datetime) -> None:
+    """Tell the sender of each referral of which it may know more than a moment ago."""
+    given = cause.data
+    transfer = Direction(given.case_id, given.to_unit, given.from_unit)
+    for referral in await referrals.referrals_between(conn, transfer):
+        shared = newly_shared(referral, given.scope, held)
+        if shared is not None:
+            await referrals.note_shared(conn, referral.referral_id, shared)
+            await outbox.publish(conn, status_of(referral, shared), at=now, cause=cause)
 
 
 async def note_ended(conn: Connection, ended: ConsentEvent, state: ConsentState) -> None:

@@ -1,6 +1,7 @@
 """The life of a referral; the case is locked by the caller."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ from services.referral.model.referrals import (
     Referral,
     event_of,
     insight,
+    is_closed_quietly,
     is_possible_contact_day,
     steps,
 )
@@ -115,17 +117,21 @@ async def act_on(
     if isinstance(day, date) and not is_possible_contact_day(referral, day, now):
         return IMPOSSIBLE_DAY
     moved = steps(referral, act, facts)
+    if not moved and party is Party.SENDER:
+        return await _close_quietly(conn, referral, now)
     if not moved:
-        return _illegal(referral, party, act)
+        return Refusal(409, "illegal-transition", f"A referral that is {referral.state} does not take `{act}`.")
     actor = partner_of(referral.to_unit if party is Party.RECIPIENT else referral.from_unit)
     return await _tell(conn, moved, actor, now)
 
 
-def _illegal(referral: Referral, party: Party, act: Act) -> Refusal:
-    if party is Party.SENDER:
+async def _close_quietly(conn: Connection, referral: Referral, now: datetime) -> Referral | Refusal:
+    """Take the cancel of a sender that may not know that the work is done; nobody else learns of it."""
+    scopes = await consents.known_scopes(conn, [referral.feedback], now)
+    if not is_closed_quietly(referral, scopes.get(referral.feedback, frozenset())):
         return NOT_OPEN_FOR_SENDER
-    detail = f"A referral that is {referral.state} does not take `{act}`."
-    return Refusal(409, "illegal-transition", detail)
+    await store.close_for_sender(conn, referral.referral_id, now)
+    return replace(referral, closed_by_sender_at=now)
 
 
 async def _tell(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas import (
@@ -73,6 +73,8 @@ RECEIVES_FIRST = frozenset({Act.ACCEPT, Act.REJECT})
 
 OPEN: frozenset[ReferralState] = frozenset({REQUESTED, RECEIVED, ACCEPTED, IN_PROGRESS})
 ENDED: frozenset[ReferralState] = frozenset({CANCELLED, DETACHED})
+SHAREABLE: frozenset[ReferralState] = OPEN | {COMPLETED}
+"""Where a late feedback consent still has something to tell: nothing follows an end or a rejection."""
 
 ACTS: Mapping[Party, frozenset[Act]] = {
     Party.SENDER: frozenset({Act.CANCEL}),
@@ -80,9 +82,20 @@ ACTS: Mapping[Party, frozenset[Act]] = {
 }
 
 
+class SharedStatus(NamedTuple):
+    """What a sender is told after the fact; the outcome only as far as it may know it."""
+
+    status: ReferralState
+    outcome: Outcome | None
+
+
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """One referral as it stands; `version` counts its states from 1."""
+    """One referral as it stands; `version` counts its states from 1.
+
+    `closed_by_sender_at`: when a sender that may not know of the completion cancelled it.
+    `last_shared`: what the sender was last told after the fact.
+    """
 
     referral_id: ReferralId
     case_id: CaseId
@@ -97,6 +110,8 @@ class Referral:
     first_contact_on: date | None = None
     outcome: Outcome | None = None
     end_reason: EndReason | None = None
+    closed_by_sender_at: datetime | None = None
+    last_shared: SharedStatus | None = None
 
     def party(self, unit: str) -> Party | None:
         """What a unit is to this referral; None where it has no part in it."""
@@ -130,10 +145,28 @@ def event_of(referral: Referral, acted_by: PartnerSlug | None) -> ReferralEvent:
     return event_class.model_validate({**_common(referral, acted_by), **own_fields(referral)})
 
 
-def status_of(referral: Referral) -> ReferralStatusShared:
+def newly_shared(referral: Referral, given: Scope, held: Set[Scope]) -> SharedStatus | None:
+    """Return what a feedback consent lets the sender know after the fact; None where it adds nothing.
+
+    held: the scopes that hold in the direction of the feedback, `given` among them.
+    """
+    adds_outcome_only = given is Scope.FEEDBACK_OUTCOME and referral.state is not COMPLETED
+    if Scope.FEEDBACK_STATUS not in held or referral.state not in SHAREABLE or adds_outcome_only:
+        return None
+    outcome = referral.outcome if Scope.FEEDBACK_OUTCOME in held else None
+    shared = SharedStatus(referral.state, outcome)
+    return None if shared == referral.last_shared else shared
+
+
+def status_of(referral: Referral, shared: SharedStatus) -> ReferralStatusShared:
     """Tell where a referral stands now, to a sender who may know it from now on."""
-    told = {"status": referral.state, "outcome": referral.outcome}
-    return ReferralStatusShared.model_validate({**_common(referral, None), **told})
+    return ReferralStatusShared.model_validate({**_common(referral, None), **shared._asdict()})
+
+
+def is_closed_quietly(referral: Referral, feedback: Set[Scope]) -> bool:
+    """Whether a sender's cancel is taken although the work is done: a refusal would tell it what it may not know."""
+    is_untold = Scope.FEEDBACK_STATUS not in feedback
+    return is_untold and referral.state is COMPLETED and referral.closed_by_sender_at is None
 
 
 def _common(referral: Referral, acted_by: PartnerSlug | None) -> dict[str, Any]:
@@ -217,7 +250,8 @@ def insight(referral: Referral, party: Party, feedback: Set[Scope]) -> Insight:
     """Return what a party may know: the recipient all, the sender what the scopes of `feedback` allow."""
     is_recipient = party is Party.RECIPIENT
     if not is_recipient and Scope.FEEDBACK_STATUS not in feedback:
-        return Insight(WITHOUT_FEEDBACK[referral.state], rejection_reason=referral.rejection_reason)
+        standing = Standing.ENDED if referral.closed_by_sender_at else WITHOUT_FEEDBACK[referral.state]
+        return Insight(standing, rejection_reason=referral.rejection_reason)
     hears_outcome = is_recipient or Scope.FEEDBACK_OUTCOME in feedback
     return Insight(
         standing=Standing(referral.state.value),

@@ -49,7 +49,12 @@ create table referral.referral (
     outcome          text,
     end_reason       text,
     requested_at     timestamptz not null,
-    changed_at       timestamptz not null
+    changed_at       timestamptz not null,
+    -- When a sender that may not know of the completion cancelled: it reads `ended` from then on. The state stays.
+    closed_by_sender_at timestamptz check (closed_by_sender_at is null or state = 'completed'),
+    -- What the sender was last told after the fact.
+    shared_status    text,
+    shared_outcome   text
 );
 create index referral_case on referral.referral (case_id);
 create index referral_sent on referral.referral (from_unit, referral_id);

@@ -8,7 +8,7 @@ from schemas import CaseId, ReferralId, UnitId
 from schemas.codes import EndReason, Outcome, ReferralState, RejectionReason
 from services.chassis.db import Connection
 from services.referral.model.consents import Direction
-from services.referral.model.referrals import OPEN, Referral
+from services.referral.model.referrals import OPEN, Referral, SharedStatus
 
 C = TypeVar("C", RejectionReason, Outcome, EndReason)
 
@@ -50,6 +50,20 @@ async def update_referral(conn: Connection, referral: Referral, now: datetime) -
         referral.outcome,
         referral.end_reason,
         now,
+    )
+
+
+async def close_for_sender(conn: Connection, referral_id: ReferralId, now: datetime) -> None:
+    """Note that the sender has closed a referral that was completed without its knowledge."""
+    await conn.execute("update referral.referral set closed_by_sender_at = $2 where referral_id = $1", referral_id, now)
+
+
+async def note_shared(conn: Connection, referral_id: ReferralId, shared: SharedStatus) -> None:
+    """Remember what the sender was told after the fact."""
+    await conn.execute(
+        "update referral.referral set shared_status = $2, shared_outcome = $3 where referral_id = $1",
+        referral_id,
+        *shared,
     )
 
 
@@ -128,7 +142,15 @@ def _referral(row: Mapping[str, Any]) -> Referral:
         first_contact_on=row["first_contact_on"],
         outcome=_code(Outcome, row["outcome"]),
         end_reason=_code(EndReason, row["end_reason"]),
+        closed_by_sender_at=row["closed_by_sender_at"],
+        last_shared=_last_shared(row),
     )
+
+
+def _last_shared(row: Mapping[str, Any]) -> SharedStatus | None:
+    if row["shared_status"] is None:
+        return None
+    return SharedStatus(ReferralState(row["shared_status"]), _code(Outcome, row["shared_outcome"]))
 
 
 def _code(codes: type[C], stored: str | None) -> C | None:

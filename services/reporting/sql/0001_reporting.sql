@@ -11,13 +11,15 @@ create table view.information (
     primary key (year, unit)
 );
 
--- How often something happened; `sender` is the partner it came from, empty where an event names none.
+-- How often something happened; `sender` is the partner it came from and `recipient` the one it went to, each empty
+-- where an event names none.
 create table view.event_count (
-    year   integer not null,
-    type   text    not null,
-    sender text    not null,
-    events bigint  not null,
-    primary key (year, type, sender)
+    year      integer not null,
+    type      text    not null,
+    sender    text    not null,
+    recipient text    not null,
+    events    bigint  not null,
+    primary key (year, type, sender, recipient)
 );
 
 -- What the partners published of themselves, in the order of the bus for each offer or contact (`entity`).
