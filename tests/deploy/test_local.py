@@ -222,3 +222,15 @@ def test_a_cleaned_temp_directory_is_told_not_papered_over(layout: Layout, tmp_p
     (layout.postgres / "elsewhere").write_text(str(tmp_path / "gone"))
     with pytest.raises(StackError, match="has been removed"):
         start_postgres(layout, Secrets(layout.secrets))
+
+
+@pytest.mark.parametrize("said", ["", "any", "26000-20000", "80-90", "20000"])
+def test_a_wrong_range_of_ports_is_named(
+    said: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence and how to write it."""
+    layout = layout_at(tmp_path_factory.mktemp("ports"))
+    layout.create()
+    monkeypatch.setenv("LOTSE_PORTS", said)
+    with pytest.raises(StackError, match="LOTSE_PORTS is not a range"):
+        remembered_ports(layout, intake=8001)
