@@ -56,7 +56,7 @@ class Timeline:
         """The clauses of the agreement, as reporting counts them."""
         table = Table(box=box.SIMPLE_HEAD, width=self.width, padding=(0, GAP, 0, 0))
         table.add_column("")
-        table.add_column("wer → wem", ratio=3, overflow="fold")
+        table.add_column("wer → wem", width=25, overflow="fold")
         table.add_column("Pflicht", ratio=4)
         table.add_column("getan", justify="right", min_width=5)
         table.add_column("Anmerkung", ratio=4)
