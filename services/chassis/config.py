@@ -1,5 +1,6 @@
 """Settings of one service process, read from the environment (prefix LOTSE_) and checked before anything starts."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,6 +66,10 @@ class Settings(BaseSettings):
     def physical(self, topic: str) -> str:
         """The topic's name on the broker: its first label replaced by the configured prefix."""
         return f"{self.topic_prefix}.{topic.partition('.')[2]}"
+
+    def kafka_tls(self) -> ssl.SSLContext | None:
+        """The TLS context for Kafka with the configured CA; None without one."""
+        return ssl.create_default_context(cafile=self.kafka_tls_ca) if self.kafka_tls_ca else None
 
     def logical(self, topic: str) -> str:
         """The reverse of `physical`."""

@@ -5,7 +5,6 @@ transaction of the effect, and is sought at every assignment.
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -124,7 +123,7 @@ def kafka_security(settings: Settings) -> BaseSecurity | None:
     """FastStream's form of the credentials; None without any."""
     if not settings.kafka_user:
         return None
-    tls = ssl.create_default_context(cafile=settings.kafka_tls_ca) if settings.kafka_tls_ca else None
+    tls = settings.kafka_tls()
     return SASLScram512(
         settings.kafka_user,
         settings.kafka_password.get_secret_value(),

@@ -7,6 +7,7 @@ so that a failing case stops no other. Transient errors wait here and never park
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 
@@ -74,7 +75,7 @@ class Inbox:
             result = await self._plan(conn, batch, {})
             now = await db.now(conn)
             await self._handlers.apply(conn, [event for _, event in result.run], now)
-            await self._write(conn, result)
+            await self._write(conn, result, now)
         self._count(result)
 
     async def _key_by_key(self, batch: Sequence[Incoming]) -> bool:
@@ -119,7 +120,7 @@ class Inbox:
                     await self._handlers.apply(conn, [event], now)
                 except Exception as error:
                     raise EventFailed(incoming) from error
-            await self._write(conn, result)
+            await self._write(conn, result, now)
         self._count(result)
 
     async def _plan(
@@ -136,11 +137,10 @@ class Inbox:
         self._alarm.check(result.alarming)
         return result
 
-    async def _write(self, conn: Connection, result: Plan) -> None:
+    async def _write(self, conn: Connection, result: Plan, now: datetime) -> None:
         await versions.store(conn, result.moved)
         if not result.letters:
             return
-        now = await db.now(conn)
         for incoming, fault in result.letters:
             await dead_letters.insert(conn, incoming, fault, now)
         await dead_letters.park(conn, result.parked, now)

@@ -1,5 +1,7 @@
 """Trying parked keys again: what waits is replayed in order; the last event frees the key."""
 
+from datetime import datetime
+
 import structlog
 
 from schemas import Received
@@ -33,12 +35,13 @@ async def retry(database: Database, handlers: Handlers, key: Key) -> bool:
     async with database.transaction() as conn:
         if not (await lock_keys(conn, [key]))[key]:
             return True
+        now = await db.now(conn)
         applied = await versions.applied(conn, [key])
         waiting = await dead_letters.queue(conn, key)
         baselines = await offsets.baselines(conn, [incoming.record for incoming in waiting])
         for incoming in waiting:
             allowed = is_below_baseline(incoming.record, baselines)
-            fault = await _replay(conn, handlers, key, incoming, applied, baseline_allowed=allowed)
+            fault = await _replay(conn, handlers, key, incoming, applied, now, baseline_allowed=allowed)
             if fault is not None:
                 await dead_letters.update_reason(conn, incoming.record, fault)
                 log.warning("key_stays_parked", topic=key.topic, type=incoming.type, code=fault.code)
@@ -55,6 +58,7 @@ async def _replay(
     key: Key,
     incoming: Incoming,
     applied: dict[Stream, int],
+    now: datetime,
     *,
     baseline_allowed: bool,
 ) -> Fault | None:
@@ -69,7 +73,7 @@ async def _replay(
     if isinstance(verdict, Received):
         try:
             async with conn.transaction():
-                await handlers.apply(conn, [verdict], await db.now(conn))
+                await handlers.apply(conn, [verdict], now)
         except Exception as error:
             if db.is_transient(error):
                 raise

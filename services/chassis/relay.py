@@ -6,7 +6,6 @@ begins again at the oldest row. A crash in between repeats events, never loses o
 """
 
 import asyncio
-import ssl
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -206,7 +205,7 @@ def make_producer(service: str, settings: Settings) -> Any:
     """A producer that repeats nothing by itself and is acknowledged by all replicas."""
     security: dict[str, Any] = {}
     if settings.kafka_user:
-        tls = ssl.create_default_context(cafile=settings.kafka_tls_ca) if settings.kafka_tls_ca else None
+        tls = settings.kafka_tls()
         security = {
             "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
             "sasl_mechanism": "SCRAM-SHA-512",
