@@ -22,9 +22,11 @@ from schemas.headers import (
     Envelope,
     Headers,
     InvalidEnvelope,
+    Place,
     event_headers,
     parse_headers,
     peek,
+    place_of,
     stream_headers,
 )
 from schemas.ids import (
@@ -117,6 +119,7 @@ __all__ = [
     "Party",
     "PersonDisclosed",
     "PersonErased",
+    "Place",
     "Received",
     "ReferralAccepted",
     "ReferralCompleted",
@@ -144,6 +147,7 @@ __all__ = [
     "partner_of",
     "partner_topic",
     "peek",
+    "place_of",
     "stream_headers",
     "subject_for",
     "view_for",

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 Headers = list[tuple[str, bytes]]
 
 CONTENT_TYPE = "application/json"
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
+_FOLLOWS = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -17,11 +19,19 @@ class InvalidEnvelope(ValueError):
     """A record's headers are not what CloudEvents asks; the text names the header, never its value."""
 
 
+class Place(NamedTuple):
+    """Where a producer's events on a key stand: the epoch of its source, and the version within it."""
+
+    epoch: int
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What a record's headers say. `time` is UTC, `sequence` starts at 1.
 
     `correlation_id` is the event's own id where the headers name none, as on a partner's stream.
+    `follows`: on the first event of a key in a new epoch, the epoch and version that came before it.
     """
 
     id: UUID
@@ -35,6 +45,16 @@ class Envelope:
     correlation_id: str
     causation_id: str | None
     content_type: str
+    follows: Place | None = None
+
+
+def place_of(source: str, version: int) -> tuple[str, Place]:
+    """Say who produced an event and where it stands: (`/koblenz/intake/2`, 7) is `/koblenz/intake` at 7 in epoch 2.
+
+    A source without a number at its end is in epoch 0.
+    """
+    producer, _, epoch = source.rpartition("/")
+    return (producer, Place(int(epoch), version)) if _SEQUENCE.fullmatch(epoch) else (source, Place(0, version))
 
 
 def event_headers(
@@ -113,6 +133,7 @@ def parse_headers(headers: Sequence[tuple[str, bytes]]) -> Envelope:
         key=_required(fields, "ce_partitionkey"),
         correlation_id=fields.get("ce_correlationid", str(event_id)),
         causation_id=fields.get("ce_causationid"),
+        follows=_parse_follows(fields.get("ce_follows")),
         content_type=_parse_content_type(_required(fields, "content-type")),
     )
 
@@ -193,6 +214,15 @@ def _parse_sequence(text: str) -> int:
     if not _SEQUENCE.fullmatch(text) or int(text) == 0:
         raise InvalidEnvelope("ce_sequence is not a whole number above 0")
     return int(text)
+
+
+def _parse_follows(text: str | None) -> Place | None:
+    if text is None:
+        return None
+    found = _FOLLOWS.fullmatch(text)
+    if not found:
+        raise InvalidEnvelope("ce_follows is not <epoch>:<version>")
+    return Place(int(found[1]), int(found[2]))
 
 
 def _parse_content_type(text: str) -> str:

@@ -58,8 +58,8 @@ class Secrets(FileModel):
     How they begin keeps them apart from the services' own: a partner must not be given one of those.
     """
 
-    pairwise_key: PairwiseKeyName = Field(description=_PAIRWISE_RULE)
-    kafka_password: PasswordName = Field(description=_PASSWORD_RULE)
+    pairwise_key: PairwiseKeyName = Field(repr=False, description=_PAIRWISE_RULE)
+    kafka_password: PasswordName = Field(repr=False, description=_PASSWORD_RULE)
 
 
 class PartnerFile(FileModel):

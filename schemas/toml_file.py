@@ -15,7 +15,10 @@ class FileError(ValueError):
 
 
 class FileModel(BaseModel):
-    """A table of such a file. Each field's `description` says what would be right, after "it should be"."""
+    """A table of such a file. Each field's `description` says what would be right, after "it should be".
+
+    What stands in a field of `repr=False` is never quoted: somebody may have written the secret itself there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,18 +26,30 @@ class FileModel(BaseModel):
 Model = TypeVar("Model", bound=FileModel)
 
 
-def read_toml(path: Path, model: type[Model], error: type[FileError]) -> Model:
-    """Read a file into a model. Raises `error`."""
+def parse_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
+    """Read a file's tables. Raises `error` with a sentence that begins with the path."""
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        # Editors of some systems begin a file with a byte order mark, which TOML does not know.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as fault:
         raise error(f"{path} cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError:
         raise error(f"{path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as fault:
-        raise error(f"{path} is not valid TOML: {fault}") from fault
+        raise error(f"{path} is not valid TOML: {_one_line(str(fault))}") from fault
+    except RecursionError:
+        raise error(f"{path} has lists or tables within each other beyond sense; it should have a few levels") from None
+    except ValueError:
+        raise error(f"{path} has a number of thousands of digits; numbers here are small") from None
+
+
+def read_toml(path: Path, model: type[Model], error: type[FileError]) -> Model:
+    """Read a file into a model. Raises `error`."""
+    tables = parse_toml(path, error)
+    try:
+        return model.model_validate(tables)
     except ValidationError as fault:
-        raise error(f"{path}: {_sentence(model, fault.errors(include_url=False)[0])}") from fault
+        raise error(f"{path}: {_sentence(model, fault.errors(include_url=False)[0])}") from None
 
 
 def _sentence(model: type[FileModel], fault: ErrorDetails) -> str:
@@ -48,6 +63,8 @@ def _sentence(model: type[FileModel], fault: ErrorDetails) -> str:
     right = f"it should be {field.description}" if field and field.description else fault["msg"]
     if fault["type"] == "missing":
         return f"{where} is missing; {right}"
+    if field and not field.repr:
+        return f"{where} is wrong and is not repeated here; {right}"
     return f"{where} is {_shortened(fault['input'])}; {right}"
 
 
@@ -58,7 +75,7 @@ def _place(loc: tuple[int | str, ...]) -> list[str]:
         if isinstance(step, int) and words:
             words[-1] += f" {step + 1}"
         else:
-            words.append(str(step))
+            words.append(_one_line(str(step)))
     return words
 
 
@@ -94,5 +111,13 @@ def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
 
 
 def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    try:
+        return _one_line(repr(value))
+    except ValueError:
+        # Python does not spell out a number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _one_line(text: str) -> str:
+    shown = text if text.isprintable() else repr(text)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

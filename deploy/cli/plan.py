@@ -139,9 +139,10 @@ def _topic_state(topic: Topic, replication: int) -> TopicState:
 
 def _service_acls(service: Service, prefix: str) -> list[Acl]:
     user, names = f"User:{service.kafka_user}", {topic.label: topic.full_name(prefix) for topic in TOPICS}
-    reads = [Acl(user, "topic", names[label], "read") for label in service.consumes]
-    writes = [Acl(user, "topic", names[label], "write") for label in service.publishes]
     both = dict.fromkeys((*service.consumes, *service.publishes))
+    # What it writes it reads too: after a restore it takes back from there what its database has lost.
+    reads = [Acl(user, "topic", names[label], "read") for label in both]
+    writes = [Acl(user, "topic", names[label], "write") for label in service.publishes]
     describes = [Acl(user, "topic", names[label], "describe") for label in both]
     streams = [Acl(user, "topic", f"{prefix}.partner.", verb, prefixed=True) for verb in ("read", "write", "describe")]
     return [

@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from math import isnan
 
 import typer
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from rich.table import Table
 
 from deploy.cli.cluster import consumer_lag
@@ -18,7 +20,10 @@ from deploy.topology import SERVICES, TOPICS, Service
 
 @dataclass(frozen=True)
 class Condition:
-    """What a service says of itself; None where it does not answer. `lag`: None before it first committed."""
+    """What a service says of itself; None where it does not answer. `lag`: None before it first committed.
+
+    `refuses`: why changes are refused now; empty when they are taken.
+    """
 
     ready: bool
     restarts: int
@@ -27,6 +32,7 @@ class Condition:
     parked: int | None
     dead_letters: int | None
     lag: int | None
+    refuses: tuple[str, ...] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +51,9 @@ def status() -> None:
             for service in SERVICES
         }
     out.print(_table(conditions))
+    for name, found in conditions.items():
+        if found.refuses:
+            out.print(f"{name} refuses changes: {', '.join(found.refuses)}", markup=False)
     if state.doing:
         out.print(state.doing, markup=False)
     if not all(each.ready for each in conditions.values()):
@@ -59,7 +68,8 @@ def consumed(service: Service) -> list[str]:
 def condition(state: State, service: Service, lag: int | None) -> Condition:
     """Ask one service."""
     port = state.ports[service.name]
-    values = metrics(port)
+    found = samples(port)
+    values = {sample.name: sample.value for sample in found if not sample.labels and not isnan(sample.value)}
     return Condition(
         ready=is_ready(port),
         restarts=state.restarts.get(service.name, 0),
@@ -68,19 +78,19 @@ def condition(state: State, service: Service, lag: int | None) -> Condition:
         parked=_whole(values.get("lotse_parked_keys")),
         dead_letters=_whole(values.get("lotse_dead_letters")),
         lag=lag,
+        refuses=tuple(each.labels["reason"] for each in found if each.name == "lotse_admission_closed" and each.value),
     )
 
 
-def metrics(port: int) -> dict[str, float]:
-    """The metrics without labels of the service on this port, by name; none when it does not answer."""
+def samples(port: int) -> list[Sample]:
+    """The metrics of the service on this port; none when it does not answer."""
     try:
         code, text = http_get(port, "/metrics")
     except OSError:
-        return {}
+        return []
     if code != 200:
-        return {}
-    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-    return {sample.name: sample.value for sample in samples if not sample.labels}
+        return []
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
 def _whole(value: float | None) -> int | None:

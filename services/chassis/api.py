@@ -97,13 +97,18 @@ Act: TypeAlias = Callable[[Connection, datetime], Awaitable[Sequence[str] | Refu
 Render: TypeAlias = Callable[[Connection, Sequence[str], datetime], Awaitable[Answer]]
 
 
-async def perform(change: Change, *, keys: FindKeys, act: Act, answer: Render, status: int = 200) -> Response:
+async def perform(
+    change: Change, *, keys: FindKeys, act: Act, answer: Render, status: int = 200, urgent: bool = False
+) -> Response:
     """Do one change in one transaction: idempotency row, keys, time, `act`, answer.
 
     keys: which keys to lock; may look up immutable ids first, or refuse.
     act: decides and writes; returns the ids of what it made or changed, or refuses (then nothing is kept).
     answer: shows the result from these ids; a repeated request gets the resource as it is now.
+    urgent: done even while changes are refused (see `Admission`).
     """
+    if not urgent:
+        refuse(change.context.admission.refusal())
     body = await change.request.body()
     for last in (False, False, True):
         try:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -19,18 +19,25 @@ from services.chassis.context import Context, Service
 from services.chassis.db import Database
 from services.chassis.idempotency import FORGET_OLD_KEYS
 from services.chassis.identity import check_identity
+from services.chassis.lag import LagWatch
 from services.chassis.log import configure_logging, describe
 from services.chassis.migrate import check_migrated
 from services.chassis.pairwise import load_references
+from services.chassis.recovery import Recovery, after
 from services.chassis.relay import Relay
 from services.chassis.schedule import run_jobs
-from services.chassis.supervise import Backoff, supervise
+from services.chassis.supervise import Backoff, Final, supervise
+from services.chassis.tracing import configure_tracing, stop_tracing
 from services.chassis.wake import Waker
+from services.chassis.watchdog import ConsumerWatch, watched_loop
 from services.chassis.web import create_app
+from services.chassis.wire import BoundedHead
 
 log = structlog.get_logger()
 
-GRACE_SECONDS = 5
+# Whoever asks a process to end kills it after ten seconds: open requests, tasks, connections share them.
+GRACE_SECONDS = 3
+TASKS_SECONDS = 2.0
 
 
 def run(service: Service) -> None:
@@ -38,11 +45,14 @@ def run(service: Service) -> None:
     try:
         settings = load_settings()
         configure_logging(service.name, settings.log_level)
+        configure_tracing(service.name, settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(service, settings))
     except StartError as error:
         sys.stderr.write(f"{service.name}: {error}\n")
         sys.exit(1)
+    finally:
+        stop_tracing()
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -52,12 +62,17 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(service: Service, settings: Settings) -> None:
-    async with open_context(service, settings) as context, running_tasks(service, context):
+    async with (
+        watched_loop(settings.watchdog_seconds),
+        open_context(service, settings) as context,
+        running_tasks(service, context) as unfit,
+    ):
         server = _Server(
             uvicorn.Config(
                 create_app(service, context),
                 host=settings.http_host,
                 port=settings.http_port,
+                http=BoundedHead,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -68,8 +83,11 @@ async def _serve(service: Service, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, server.stop)
+        unfit.add_done_callback(lambda _: server.stop())
         log.info("service_started", port=settings.http_port, roles=sorted(settings.roles))
         await server.serve()
+        if unfit.done() and not unfit.cancelled():
+            unfit.result()
     log.info("service_stopped")
 
 
@@ -125,24 +143,62 @@ async def _open_database(name: str, settings: Settings) -> Database:
 
 
 @asynccontextmanager
-async def running_tasks(service: Service, context: Context) -> AsyncIterator[None]:
-    """The supervised tasks of this process's roles, cancelled in the end."""
+async def running_tasks(service: Service, context: Context) -> AsyncIterator["asyncio.Future[None]"]:
+    """The supervised tasks of this process's roles, cancelled in the end.
+
+    Yields a future that raises StartError when a task finds that this process must not go on.
+    """
     settings = context.settings
     waker = Waker(str(settings.database_url), service.name)
     context.database.on_commit = waker.wake
-    runs = {"waker": waker.run}
+    runs: dict[str, Callable[[], Awaitable[None]]] = {"waker": waker.run}
+    if "api" in settings.roles and settings.outbox_limit:
+        runs["admission"] = lambda: context.admission.watch_outbox(context.database, settings.outbox_limit)
     handlers = service.handlers(context)
+    adoption = service.adoption(context)
+    recovery = Recovery(service.name, settings, context.database, handlers.topics, adoption, context.admission)
+    await recovery.begin()
+    runs["recovery"] = recovery.watch
     if "consumer" in settings.roles and handlers.topics:
-        runs["consumer"] = Consumer(service.name, settings, context.database, handlers).run
+        consumer = Consumer(service.name, settings, context.database, handlers)
+        runs["consumer"] = after(recovery.before_reading, consumer.run)
+        if settings.watchdog_seconds:
+            runs["watchdog"] = ConsumerWatch(service.name, settings, consumer.progress).run
+        runs["lag"] = LagWatch(service.name, settings, context.database, handlers.topics).run
     if "relay" in settings.roles:
-        runs["relay"] = Relay(service.name, settings).run
+        runs["relay"] = Relay(service.name, settings, recovery.before_sending).run
     if "jobs" in settings.roles:
         jobs = [*service.jobs(context), FORGET_OLD_KEYS]
-        runs["jobs"] = lambda: run_jobs(context.database, jobs)
-    tasks = [asyncio.create_task(supervise(name, each), name=name) for name, each in runs.items()]
+        runs["jobs"] = after(recovery.finished, lambda: run_jobs(context.database, jobs))
+    unfit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    tasks = [asyncio.create_task(supervise(name, _or_unfit(each, unfit)), name=name) for name, each in runs.items()]
     try:
-        yield
+        yield unfit
     finally:
+        await _cancel(tasks)
+        unfit.cancel()
+
+
+async def _cancel(tasks: Collection["asyncio.Task[None]"]) -> None:
+    """Let the tasks end in order, which takes a dead broker or a held lock too long: then cut that short."""
+    for _ in range(2):
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, late = await asyncio.wait(tasks, timeout=TASKS_SECONDS)
+        if not late:
+            return
+        log.warning("tasks_cut_short", tasks=sorted(task.get_name() for task in late))
+
+
+def _or_unfit(run: Callable[[], Awaitable[None]], unfit: "asyncio.Future[None]") -> Callable[[], Awaitable[None]]:
+    """A task whose StartError ends the whole process instead of the task alone."""
+
+    async def running() -> None:
+        try:
+            await run()
+        except StartError as error:
+            if not unfit.done():
+                unfit.set_exception(error)
+            raise Final(str(error)) from error
+
+    return running

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import json
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from schemas.toml_file import parse_toml
 from services.chassis.config import StartError
 from services.chassis.log import describe
 
@@ -32,6 +32,8 @@ REFRESH_SECONDS = 30.0
 # What the library raises on tokens made to confuse it: not only its own errors.
 UNREADABLE = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 MAX_TOKEN_BYTES = 8192
+# An expiry beyond this is a number that no clock reaches, and that no float may hold.
+FOR_EVER = float(2**53)
 
 
 class InvalidToken(Exception):
@@ -63,17 +65,25 @@ class Issuer:
 
 def load_issuers(path: Path) -> Sequence[Issuer]:
     """Read the issuers file. Raises StartError naming file and key."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))["issuer"]
-        issuers = [Issuer(str(table["name"]), str(table["audience"]), str(table["jwks"])) for table in tables]
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise StartError(f"{path}: cannot be read as TOML ({error}).") from None
-    except (KeyError, TypeError) as error:
-        raise StartError(f"{path}: each [[issuer]] needs name, audience and jwks (missing: {error}).") from None
+    tables = parse_toml(path, StartError).get("issuer")
+    if not isinstance(tables, list) or not tables:
+        raise StartError(f"{path}: issuer is missing; it should be one table [[issuer]] or more.")
+    issuers = [_issuer(path, number, table) for number, table in enumerate(tables, start=1)]
     for issuer in issuers:
         if not issuer.jwks.startswith("https://") and not (path.parent / issuer.jwks).is_file():
             raise StartError(f"{path}: jwks of {issuer.name} is neither a file nor an https address.")
     return [Issuer(each.name, each.audience, _absolute(path.parent, each.jwks)) for each in issuers]
+
+
+def _issuer(path: Path, number: int, table: Any) -> Issuer:
+    fields = ("name", "audience", "jwks")
+    said: dict[str, str] = {}
+    for field in fields:
+        value = table.get(field) if isinstance(table, dict) else None
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise StartError(f"{path}: issuer {number}, {field} is missing or no text; it should be a line of text.")
+        said[field] = value
+    return Issuer(**said)
 
 
 def _absolute(folder: Path, jwks: str) -> str:
@@ -87,6 +97,7 @@ class Verifier:
         self._issuers = {issuer.name: issuer for issuer in issuers}
         self._partners = partners
         self._keys: dict[str, tuple[float, KeySet]] = {}
+        self._loading: dict[str, asyncio.Task[KeySet]] = {}
         self._checked: dict[bytes, tuple[Principal, float]] = {}
 
     async def verify(self, token: str) -> Principal:
@@ -101,7 +112,7 @@ class Verifier:
         principal = self._principal(claims)
         if len(self._checked) >= CACHED_TOKENS:
             self._checked.clear()
-        self._checked[digest] = (principal, float(claims["exp"]))
+        self._checked[digest] = (principal, min(claims["exp"], FOR_EVER))
         return principal
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
@@ -134,8 +145,9 @@ class Verifier:
             raise InvalidToken("the token's claim roles must be a list of texts")
         if not isinstance(partner, str) or not isinstance(unit, str):
             raise InvalidToken("the token's claims partner and unit must be texts")
-        if not str(claims["sub"]).isprintable():
-            raise InvalidToken("the token's claim sub holds control characters")
+        for name, text in (("sub", str(claims["sub"])), ("unit", unit), ("roles", "".join(roles))):
+            if not text.isprintable():
+                raise InvalidToken(f"the token's claim {name} holds control characters")
         if partner not in self._partners and not (partner == "" and roles == ["operator"]):
             raise InvalidToken("the token's partner is not part of the agreement")
         if unit and not unit.startswith(f"{partner}/"):
@@ -149,14 +161,34 @@ class Verifier:
         if known and age < (REFRESH_SECONDS if fresh else KEPT_SECONDS):
             return known[1]
         try:
-            keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
+            return await self._load_once(issuer)
         except (OSError, ValueError, JoseError, aiohttp.ClientError) as error:
             if known:
                 log.warning("issuer_keys_not_loaded", issuer=issuer.name, error=describe(error))
                 return known[1]
             raise IssuerUnavailable(f"the keys of {issuer.name} cannot be loaded") from error
+
+    async def _load_once(self, issuer: Issuer) -> KeySet:
+        """Requests that need the keys at the same moment ask the issuer once, and all get what it says.
+
+        Shielded: the caller that happens to be the first may go away.
+        """
+        loading = self._loading.get(issuer.name)
+        if loading is None:
+            loading = asyncio.create_task(self._load(issuer))
+            self._loading[issuer.name] = loading
+            loading.add_done_callback(lambda done: self._loaded(issuer, done))
+        return await asyncio.shield(loading)
+
+    async def _load(self, issuer: Issuer) -> KeySet:
+        keys = KeySet.import_key_set(json.loads(await _load(issuer.jwks)))
         self._keys[issuer.name] = (time.monotonic(), keys)
         return keys
+
+    def _loaded(self, issuer: Issuer, done: "asyncio.Task[KeySet]") -> None:
+        del self._loading[issuer.name]
+        if not done.cancelled():
+            done.exception()  # looked at, although every caller may be gone
 
 
 def _claimed_issuer(token: str) -> str:

@@ -2,9 +2,9 @@
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, HttpUrl, PostgresDsn, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Role = Literal["api", "consumer", "relay", "jobs", "sender"]
@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     agreement: str = Field("koblenz", pattern=r"^[a-z0-9-]+$")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body_bytes: int = Field(256 * 1024, ge=1024)
+    otlp_endpoint: HttpUrl | None = None
+    trace_ratio: float = Field(0.1, ge=0, le=1)
+    outbox_limit: int = Field(100_000, ge=0)
+    watchdog_seconds: float = Field(60, ge=0, le=86_400)
 
     @field_validator("roles", mode="before")
     @classmethod
@@ -70,6 +74,19 @@ class Settings(BaseSettings):
     def kafka_tls(self) -> ssl.SSLContext | None:
         """The TLS context for Kafka with the configured CA; None without one."""
         return ssl.create_default_context(cafile=self.kafka_tls_ca) if self.kafka_tls_ca else None
+
+    def kafka_credentials(self) -> dict[str, Any]:
+        """Who logs in to Kafka and how, as arguments of an aiokafka client; empty without a user."""
+        if not self.kafka_user:
+            return {}
+        tls = self.kafka_tls()
+        return {
+            "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": self.kafka_user,
+            "sasl_plain_password": self.kafka_password.get_secret_value(),
+            "ssl_context": tls,
+        }
 
     def logical(self, topic: str) -> str:
         """The reverse of `physical`."""

@@ -19,6 +19,7 @@ from faststream.security import BaseSecurity, SASLScram512
 from services.chassis import db, offsets, parking
 from services.chassis.config import Settings
 from services.chassis.db import Database
+from services.chassis.foreign_headers import read_any_header_name
 from services.chassis.handling import Handlers
 from services.chassis.inbox import Inbox
 from services.chassis.log import describe
@@ -26,6 +27,7 @@ from services.chassis.metrics import ABANDONED
 from services.chassis.offsets import Partition
 from services.chassis.records import Record
 from services.chassis.supervise import Backoff, Final
+from services.chassis.watchdog import Progress
 
 log = structlog.get_logger()
 
@@ -43,8 +45,10 @@ class Consumer:
         self._settings = settings
         self._database = database
         self._handlers = handlers
-        self._inbox = Inbox(database, handlers)
+        self.progress = Progress()
+        self._inbox = Inbox(database, handlers, progress=self.progress)
         self._places = _Places(settings, database)
+        read_any_header_name()
 
     async def run(self) -> None:
         """Try parked keys again, then read until something ends it. Raises what ended it."""
@@ -56,6 +60,7 @@ class Consumer:
             log.info("consumer_started", topics=sorted(self._handlers.topics))
             await ended
         finally:
+            self.progress.rest()
             ended.cancel()
             await self._stop(broker)
 
@@ -84,6 +89,7 @@ class Consumer:
             listener=listener,
         )
         listener.subscriber = subscriber
+        self.progress.begin(lambda: subscriber.consumer.assignment() if subscriber.consumer else ())
 
         async def on_batch(batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
             """FastStream hands over the next batch before it notices our end: that one must not overtake."""
@@ -104,6 +110,7 @@ class Consumer:
         records = [_record(self._settings, record) for record in batch]
         if await self._inbox.apply(records):
             self._places.passed(batch)
+            self.progress.sign()
             await _commit_for_monitoring(consumer, batch)
             return
         ABANDONED.inc()

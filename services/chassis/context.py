@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from schemas.partner_file import Partners
+from services.chassis.admission import Admission
+from services.chassis.adoption import Adoption
 from services.chassis.auth import Verifier
 from services.chassis.config import Settings
 from services.chassis.db import Database
@@ -28,10 +30,15 @@ class Context:
     verifier: Verifier
     idempotency_secret: bytes
     resources: Any = None
+    admission: Admission = field(default_factory=Admission)
 
 
 def _no_jobs(_context: Context) -> Sequence[Job]:
     return []
+
+
+def _no_adoption(_context: Context) -> Adoption:
+    return Adoption()
 
 
 @dataclass(frozen=True)
@@ -44,3 +51,4 @@ class Service:
     handlers: Callable[[Context], Handlers]
     jobs: Callable[[Context], Sequence[Job]] = _no_jobs
     resources: Callable[[Context], AbstractAsyncContextManager[Any]] | None = field(default=None)
+    adoption: Callable[[Context], Adoption] = _no_adoption

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from services.chassis.tally import counted_on_commit
+
 Connection: TypeAlias = asyncpg.Connection
 
 # SQLSTATE classes and codes that pass by themselves: connection, serialization and deadlock, resources and
@@ -31,7 +33,8 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state[:2] in TRANSIENT_CLASSES or state in TRANSIENT_CODES
-    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+    # InternalClientError: a connection that was cut in the middle of an operation and then used once more.
+    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
 
 
 async def connect(url: str, name: str, *, command_timeout: float | None = 60) -> Connection:
@@ -83,8 +86,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: commits when the block ends, rolls back when it raises; wakes the relay after the commit."""
-        async with self._pool.acquire() as conn, conn.transaction():
-            yield conn
+        with counted_on_commit():
+            async with self._pool.acquire() as conn, conn.transaction():
+                yield conn
         self.on_commit()
 
     @asynccontextmanager
@@ -94,9 +98,9 @@ class Database:
             yield conn
 
     async def close(self) -> None:
-        """Close the pool; a connection that does not come back within 5 s is cut."""
+        """Close the pool; a connection that does not come back within 1.5 s is cut."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(1.5):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()

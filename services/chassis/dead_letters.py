@@ -1,11 +1,16 @@
 """Statements on parked keys and the records that wait behind them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.records import Fault, Incoming, Record, read
+
+LOST = "lost"
+"""The code of an event that this service published and its restored database cannot have back."""
 
 
 async def insert(conn: Connection, incoming: Incoming, fault: Fault, now: datetime) -> None:
@@ -61,26 +66,30 @@ async def parked_keys(conn: Connection) -> Sequence[Key]:
     return [Key(row["topic"], row["key"]) for row in rows]
 
 
-async def queue(conn: Connection, key: Key) -> Sequence[Incoming]:
-    """What waits behind a key, in the order of the bus."""
+async def queue(conn: Connection, key: Key, limit: int) -> Sequence[Incoming]:
+    """The first `limit` records that wait behind a key, in the order of the bus."""
     rows = await conn.fetch(
-        "select * from chassis.dead_letter where topic = $1 and key = $2 order by partition, record_offset",
+        "select * from chassis.dead_letter where topic = $1 and key = $2 order by partition, record_offset limit $3",
         key.topic,
         key.key,
+        limit,
     )
-    return [
-        read(
-            Record(
-                topic=row["topic"],
-                partition=row["partition"],
-                offset=row["record_offset"],
-                key=row["record_key"],
-                value=row["value"],
-                headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
-            )
+    return [_incoming(row) for row in rows]
+
+
+def _incoming(row: Mapping[str, Any]) -> Incoming:
+    """The record as it was read; one of our own that a restored database lost stays lost however readable it is."""
+    incoming = read(
+        Record(
+            topic=row["topic"],
+            partition=row["partition"],
+            offset=row["record_offset"],
+            key=row["record_key"],
+            value=row["value"],
+            headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
         )
-        for row in rows
-    ]
+    )
+    return replace(incoming, fault=Fault(LOST, row["reason"])) if row["code"] == LOST else incoming
 
 
 async def delete(conn: Connection, record: Record) -> None:

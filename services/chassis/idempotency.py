@@ -14,6 +14,7 @@ from services.chassis.keys import Key
 from services.chassis.schedule import Job
 
 KEPT = timedelta(days=7)
+ROWS_A_BATCH = 1000
 
 
 class Scope(NamedTuple):
@@ -66,17 +67,31 @@ async def store(conn: Connection, scope: Scope, ids: Sequence[str]) -> None:
     )
 
 
-async def _find(conn: Connection, now: datetime, limit: int) -> Sequence[datetime]:
-    oldest = await conn.fetchval("select min(created_at) from chassis.idempotency where created_at < $1", now - KEPT)
-    return [oldest] if oldest else []
+async def _find(conn: Connection, now: datetime, limit: int) -> Sequence[int]:
+    """One item for each batch that is due."""
+    old: int = await conn.fetchval(
+        "select count(*) from (select 1 from chassis.idempotency where created_at < $1 limit $2) as counted",
+        now - KEPT,
+        limit * ROWS_A_BATCH,
+    )
+    return range(-(-old // ROWS_A_BATCH))
 
 
-def _no_keys(_item: datetime) -> Sequence[Key]:
+def _no_keys(_item: int) -> Sequence[Key]:
     return []
 
 
-async def _forget(conn: Connection, _item: datetime, now: datetime) -> None:
-    await conn.execute("delete from chassis.idempotency where created_at < $1", now - KEPT)
+async def _forget(conn: Connection, _item: int, now: datetime) -> None:
+    """A small batch: one statement for a week's rows would hold its locks for long and leave as many dead at once."""
+    await conn.execute(
+        """
+        delete from chassis.idempotency where ctid = any(array(
+            select ctid from chassis.idempotency where created_at < $1
+            order by created_at limit $2 for update skip locked))
+        """,
+        now - KEPT,
+        ROWS_A_BATCH,
+    )
 
 
 FORGET_OLD_KEYS = Job("forget-idempotency-keys", timedelta(hours=1), _find, _no_keys, _forget)

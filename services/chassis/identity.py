@@ -1,7 +1,11 @@
 """Which database this is: a service refuses to go on with one that was restored or swapped behind its back."""
 
+from typing import Literal, TypeAlias
+
 from services.chassis.config import StartError
 from services.chassis.db import Connection
+
+Recovery: TypeAlias = Literal["adopting", "catching-up"] | None
 
 
 async def check_identity(conn: Connection, service: str, agreement: str) -> str:
@@ -30,9 +34,41 @@ async def check_identity(conn: Connection, service: str, agreement: str) -> str:
     if not row["same"]:
         raise StartError(
             f"The database of {service} is not the one this service last ran on (restored or moved?): going on "
-            "would use event versions twice. Give the old one back; docs/operations.md says what else can be done."
+            f"would use event versions twice. `lotse restore --service {service} --no-data` makes it go on safely."
         )
     source: str = row["source"]
     if source != f"/{agreement}/{service}/{row['epoch']}":
         raise StartError(f"The database belongs to {source}, not to /{agreement}/{service}; check LOTSE_DATABASE_URL.")
     return source
+
+
+async def raise_epoch(conn: Connection) -> str | None:
+    """Accept the database as it is now and begin a new epoch; the service recovers at its next start.
+
+    Returns the new source; None for a database that no service ever ran on. The epoch is the time in seconds since
+    1970: greater than every epoch begun before, also than one that a restore in between has made the database forget.
+    """
+    source: str | None = await conn.fetchval(
+        """
+        update chassis.identity as i
+        set system_identifier = s.system_identifier::text, database_oid = d.oid::bigint, recovery = 'adopting',
+            epoch = next.epoch, source = regexp_replace(i.source, '[0-9]+$', next.epoch::text)
+        from pg_control_system() as s, pg_database as d,
+             lateral (select greatest(i2.epoch + 1, extract(epoch from clock_timestamp())::integer) as epoch
+                      from chassis.identity as i2) as next
+        where d.datname = current_database()
+        returning i.source
+        """
+    )
+    return source
+
+
+async def recovery(conn: Connection) -> Recovery:
+    """How far a restored database has come; None when it is in order."""
+    stage: Recovery = await conn.fetchval("select recovery from chassis.identity")
+    return stage
+
+
+async def set_recovery(conn: Connection, stage: Recovery) -> None:
+    """Go on to the next stage."""
+    await conn.execute("update chassis.identity set recovery = $1", stage)

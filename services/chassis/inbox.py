@@ -11,17 +11,19 @@ from datetime import datetime
 
 import structlog
 
-from services.chassis import db, dead_letters, offsets, versions
+from services.chassis import db, dead_letters, offsets, tracing, versions
 from services.chassis.alarm import ConsumerStopped, ParkingAlarm
 from services.chassis.db import Connection, Database
 from services.chassis.handling import Handlers, Permanent
 from services.chassis.keys import Key, lock_keys
+from services.chassis.latency import TO_APPLIED, Stopwatch
 from services.chassis.log import describe, set_correlation_id
 from services.chassis.metrics import APPLIED, BATCH_RETRIES, DUPLICATES, PARKED
 from services.chassis.offsets import Abandoned, Partition
 from services.chassis.planning import Known, Plan, plan
 from services.chassis.records import Fault, Incoming, Record, read
 from services.chassis.supervise import Backoff
+from services.chassis.watchdog import Progress
 
 log = structlog.get_logger()
 
@@ -39,10 +41,17 @@ class EventFailed(Exception):
 class Inbox:
     """Applies batches of records for one service."""
 
-    def __init__(self, database: Database, handlers: Handlers, alarm: ParkingAlarm | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        handlers: Handlers,
+        alarm: ParkingAlarm | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._database = database
         self._handlers = handlers
         self._alarm = alarm or ParkingAlarm()
+        self._progress = progress or Progress()
 
     async def apply(self, records: Sequence[Record]) -> bool:
         """Apply a batch, waiting out what passes by itself.
@@ -51,7 +60,10 @@ class Inbox:
         applied then. Raises ConsumerStopped when too many keys would be parked.
         """
         set_correlation_id(None)
-        batch = [read(record) for record in records]
+        with tracing.batch("apply", (record.headers for record in records)):
+            return await self._until_applied([read(record) for record in records])
+
+    async def _until_applied(self, batch: Sequence[Incoming]) -> bool:
         backoff = Backoff()
         while True:
             try:
@@ -67,6 +79,7 @@ class Inbox:
                     log.warning("batch_failed_trying_key_by_key", events=len(batch), error=describe(error))
                     return await self._key_by_key(batch)
                 log.warning("batch_will_be_retried", events=len(batch), error=describe(error))
+                self._progress.sign()
                 await asyncio.sleep(backoff.next())
 
     async def _together(self, batch: Sequence[Incoming]) -> None:
@@ -74,13 +87,15 @@ class Inbox:
             await offsets.advance(conn, [incoming.record for incoming in batch])
             result = await self._plan(conn, batch, {})
             now = await db.now(conn)
+            watch = Stopwatch(now)
             await self._handlers.apply(conn, [event for _, event in result.run], now)
             await self._write(conn, result, now)
-        self._count(result)
+        self._count(result, watch)
 
     async def _key_by_key(self, batch: Sequence[Incoming]) -> bool:
         for group in _by_key(batch):
             await self._one_key(group)
+            self._progress.sign()
         try:
             async with self._database.transaction() as conn:
                 await offsets.advance(conn, [incoming.record for incoming in batch])
@@ -109,19 +124,21 @@ class Inbox:
                 if not db.is_transient(error):
                     raise
                 log.warning("key_will_be_retried", error=describe(error))
+            self._progress.sign()
             await asyncio.sleep(backoff.next())
 
     async def _one_key_once(self, group: Sequence[Incoming], poison: dict[Partition, dict[int, Fault]]) -> None:
         async with self._database.transaction() as conn:
             result = await self._plan(conn, group, poison)
             now = await db.now(conn)
+            watch = Stopwatch(now)
             for incoming, event in result.run:
                 try:
                     await self._handlers.apply(conn, [event], now)
                 except Exception as error:
                     raise EventFailed(incoming) from error
             await self._write(conn, result, now)
-        self._count(result)
+        self._count(result, watch)
 
     async def _plan(
         self, conn: Connection, batch: Sequence[Incoming], poison: dict[Partition, dict[int, Fault]]
@@ -145,8 +162,9 @@ class Inbox:
             await dead_letters.insert(conn, incoming, fault, now)
         await dead_letters.park(conn, result.parked, now)
 
-    def _count(self, result: Plan) -> None:
+    def _count(self, result: Plan, watch: Stopwatch) -> None:
         self._alarm.note(result.alarming)
+        TO_APPLIED.observe(watch.since(event.time for _, event in result.run))
         APPLIED.inc(len(result.run))
         DUPLICATES.inc(result.duplicates)
         for incoming, fault in result.letters:

@@ -59,6 +59,20 @@ async def stored(conn: Connection, partitions: Iterable[Partition]) -> Mapping[P
     return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
+async def lower_to(conn: Connection, ends: Mapping[Partition, int]) -> None:
+    """Go back to the end of a bus that came back older than what was read; positions below it stay."""
+    await conn.execute(
+        """
+        update chassis.next_offset as stored set next_offset = least(stored.next_offset, given.offset_)
+        from unnest($1::text[], $2::int[], $3::bigint[]) as given (topic, partition, offset_)
+        where stored.topic = given.topic and stored.partition = given.partition
+        """,
+        [where.topic for where in ends],
+        [where.partition for where in ends],
+        list(ends.values()),
+    )
+
+
 async def begin(conn: Connection, where: Partition, *, beginning: int, end: int) -> None:
     """Note a partition met for the first time; a trimmed one accepts first versions above 1 up to its present end."""
     await conn.execute(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from schemas import Event, Received, dataschema, event_headers, new_id, partner_topic
+from services.chassis import tracing
 from services.chassis.db import Connection
 from services.chassis.log import correlation_id
 
@@ -43,11 +44,23 @@ async def publish(conn: Connection, event: Event, *, at: datetime, cause: Receiv
         raise EventTooLarge(f"{event.event_type} has {len(value)} bytes, {MAX_VALUE_BYTES} are allowed")
     version = await conn.fetchval(
         """
-        with next as (update chassis.key set version = version + 1 where topic = $2 and key = $3 returning version)
+        with next as (
+            update chassis.key as k
+            set version = case when k.epoch = i.epoch then k.version + 1 else 1 end,
+                follows_epoch = case when k.epoch = i.epoch then k.follows_epoch else k.epoch end,
+                follows_version = case when k.epoch = i.epoch then k.follows_version else k.version end,
+                epoch = i.epoch
+            from chassis.identity as i
+            where k.topic = $2 and k.key = $3
+            returning i.source, k.version, k.follows_epoch, k.follows_version
+        )
         insert into chassis.outbox (event_id, topic, key, headers, value)
         select $1, $2, $3,
-               $4::text[] || array['ce_source', source, 'ce_sequence', lpad(version::text, 12, '0')], $5
-        from next, chassis.identity
+               $4::text[] || array['ce_source', source, 'ce_sequence', lpad(version::text, 12, '0')]
+               || case when version = 1 and follows_version > 0
+                       then array['ce_follows', follows_epoch || ':' || follows_version] else '{}'::text[] end,
+               $5
+        from next
         returning 1
         """,
         event_id,
@@ -74,6 +87,9 @@ def _fixed_headers(event: Event, event_id: UUID, at: datetime, cause: Received[E
         correlation_id=cause.correlation_id if cause else correlation_id(),
         causation_id=str(cause.id) if cause else None,
     )
+    trace = tracing.traceparent()
+    if trace is not None:
+        headers.append((tracing.HEADER, trace))
     return flatten([pair for pair in headers if pair[0] not in GIVEN_BY_SQL])
 
 

@@ -1,6 +1,7 @@
 """Trying parked keys again: what waits is replayed in order; the last event frees the key."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -12,9 +13,34 @@ from services.chassis.inbox import fault_of
 from services.chassis.keys import Key, lock_keys
 from services.chassis.planning import Duplicate, is_below_baseline, judge
 from services.chassis.records import Fault, Incoming
-from services.chassis.versions import Stream
+from services.chassis.versions import Applied, Step, Stream
 
 log = structlog.get_logger()
+
+QUEUE_AT_ONCE = 500
+# Faults of what came before an event, not of the event.
+HOLES = frozenset({"gap", "outrun"})
+
+
+class Stuck(NamedTuple):
+    """The first event of a queue that cannot be applied, and why."""
+
+    incoming: Incoming
+    fault: Fault
+
+
+class Replayed(NamedTuple):
+    """How many records left the queue, and where it stopped; the key is free when nothing is stuck."""
+
+    left: int
+    stuck: Stuck | None
+
+
+class LetGo(NamedTuple):
+    """Whether the event was dropped or only what is missing before it, and the last version that counts as applied."""
+
+    dropped: bool
+    goes_on_from: int | None
 
 
 async def retry_all(database: Database, handlers: Handlers) -> int:
@@ -35,9 +61,15 @@ async def retry(database: Database, handlers: Handlers, key: Key) -> bool:
     async with database.transaction() as conn:
         if not (await lock_keys(conn, [key]))[key]:
             return True
-        now = await db.now(conn)
-        applied = await versions.applied(conn, [key])
-        waiting = await dead_letters.queue(conn, key)
+        replayed = await replay(conn, handlers, key, await db.now(conn))
+    return replayed.stuck is None
+
+
+async def replay(conn: Connection, handlers: Handlers, key: Key, now: datetime) -> Replayed:
+    """The same within a transaction that holds the lock of `key`, which is parked."""
+    applied = await versions.applied(conn, [key])
+    left = 0
+    while waiting := await dead_letters.queue(conn, key, QUEUE_AT_ONCE):
         baselines = await offsets.baselines(conn, [incoming.record for incoming in waiting])
         for incoming in waiting:
             allowed = is_below_baseline(incoming.record, baselines)
@@ -45,11 +77,40 @@ async def retry(database: Database, handlers: Handlers, key: Key) -> bool:
             if fault is not None:
                 await dead_letters.update_reason(conn, incoming.record, fault)
                 log.warning("key_stays_parked", topic=key.topic, type=incoming.type, code=fault.code)
-                return False
+                return Replayed(left, Stuck(incoming, fault))
             await dead_letters.delete(conn, incoming.record)
-        await dead_letters.unpark(conn, key)
+            left += 1
+    await dead_letters.unpark(conn, key)
     log.info("key_unparked", topic=key.topic)
-    return True
+    return Replayed(left, None)
+
+
+async def let_go(conn: Connection, key: Key, stuck: Stuck) -> LetGo:
+    """Go on without what is missing, or without the event itself where nothing is missing before it.
+
+    A gap loses no event that is here: the missing versions are given up, and the waiting event is the next one.
+    The caller holds the lock and replays afterwards.
+    """
+    incoming = stuck.incoming
+    if incoming.source is None or incoming.version is None:
+        await dead_letters.delete(conn, incoming.record)
+        return LetGo(dropped=True, goes_on_from=None)
+    stream = Stream(key, incoming.source)
+    is_next = await _is_next_after(conn, stream, incoming)
+    goes_on_from = incoming.version - 1 if is_next and stuck.fault.code in HOLES else incoming.version
+    await versions.store(conn, {stream: goes_on_from})
+    dropped = goes_on_from == incoming.version
+    if dropped:
+        await dead_letters.delete(conn, incoming.record)
+    return LetGo(dropped, goes_on_from)
+
+
+async def _is_next_after(conn: Connection, stream: Stream, incoming: Incoming) -> bool:
+    """Whether the event would be the next one if all before it counted as applied; an older epoch's never is."""
+    version = incoming.version or 0
+    applied = await versions.applied(conn, [stream.key])
+    applied.move(stream, version - 1)
+    return applied.step(stream, version, incoming.follows, baseline_allowed=False) is Step.NEXT
 
 
 async def _replay(
@@ -57,15 +118,16 @@ async def _replay(
     handlers: Handlers,
     key: Key,
     incoming: Incoming,
-    applied: dict[Stream, int],
+    applied: Applied,
     now: datetime,
     *,
     baseline_allowed: bool,
 ) -> Fault | None:
-    if incoming.source is None or incoming.version is None:
+    is_lost = incoming.fault is not None and incoming.fault.code == dead_letters.LOST
+    if incoming.source is None or incoming.version is None or is_lost:
         return incoming.fault
     stream = Stream(key, incoming.source)
-    verdict = judge(incoming, applied.get(stream), baseline_allowed=baseline_allowed, handlers=handlers)
+    verdict = judge(incoming, applied, stream, baseline_allowed=baseline_allowed, handlers=handlers)
     if isinstance(verdict, Fault):
         return verdict
     if verdict is Duplicate:
@@ -78,6 +140,6 @@ async def _replay(
             if db.is_transient(error):
                 raise
             return fault_of(error)
-    applied[stream] = incoming.version
+    applied.move(stream, incoming.version)
     await versions.store(conn, {stream: incoming.version})
     return None

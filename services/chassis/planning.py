@@ -10,7 +10,7 @@ from services.chassis.handling import Handlers
 from services.chassis.keys import Key
 from services.chassis.offsets import Partition
 from services.chassis.records import Fault, Incoming, Record
-from services.chassis.versions import Step, Stream, compare
+from services.chassis.versions import Applied, Step, Stream
 
 WAITS = Fault("waits", "waits behind an event of the same key that could not be applied")
 
@@ -20,7 +20,7 @@ class Known:
     """What the database said after the locks: parked keys, versions applied, baselines of the partitions."""
 
     parked: AbstractSet[Key]
-    applied: Mapping[Stream, int]
+    applied: Applied
     baselines: Mapping[Partition, int]
 
 
@@ -49,15 +49,17 @@ class Ignored:
 
 
 def judge(
-    incoming: Incoming, last: int | None, *, baseline_allowed: bool, handlers: Handlers
+    incoming: Incoming, applied: Applied, stream: Stream, *, baseline_allowed: bool, handlers: Handlers
 ) -> Received[Event] | Fault | type[Duplicate] | type[Ignored]:
-    """What one record with a readable source and version is, against the last version applied of its stream."""
-    version = incoming.version or 0
-    step = compare(last, version, baseline_allowed=baseline_allowed)
+    """What one record with a readable source and version is, against what was applied before it."""
+    version, last = incoming.version or 0, applied.last(stream)
+    step = applied.step(stream, version, incoming.follows, baseline_allowed=baseline_allowed)
     if step is Step.DUPLICATE:
         return Duplicate
     if step is Step.GAP:
-        return Fault("gap", f"version {version} came after version {last or 0}")
+        return Fault("gap", f"version {version} came after version {last}")
+    if step is Step.OUTRUN:
+        return Fault("outrun", "its producer was restored and does not know events that were applied here")
     if incoming.fault is not None:
         return incoming.fault
     event_class = EVENTS.get(incoming.type or "")
@@ -87,7 +89,7 @@ def plan(
     poison: Mapping[Partition, Mapping[int, Fault]],
     handlers: Handlers,
 ) -> Plan:
-    """Decide for each record of `batch` (in the order of the bus).
+    """Decide for each record of `batch` (in the order of the bus). `known.applied` moves on with what is applied.
 
     `poison`: records that a handler refused for good, by partition and offset.
     """
@@ -103,9 +105,8 @@ def plan(
             _park(result, known, key, incoming, incoming.fault or WAITS)
             continue
         stream = Stream(key, incoming.source)
-        last = result.moved.get(stream, known.applied.get(stream))
         allowed = is_below_baseline(incoming.record, known.baselines)
-        verdict = judge(incoming, last, baseline_allowed=allowed, handlers=handlers)
+        verdict = judge(incoming, known.applied, stream, baseline_allowed=allowed, handlers=handlers)
         waits = key in known.parked or key in result.parked
         if verdict is Duplicate:
             result.duplicates += 1
@@ -115,6 +116,7 @@ def plan(
             _run_terminal(result, incoming, handlers, poisoned)
         else:
             result.moved[stream] = incoming.version
+            known.applied.move(stream, incoming.version)
             if isinstance(verdict, Received):
                 result.run.append((incoming, verdict))
     return result

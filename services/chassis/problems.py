@@ -13,12 +13,14 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     409: "Conflict",
     412: "The resource has changed",
     413: "Body too large",
     415: "Unsupported media type",
     422: "Not valid",
     428: "If-Match is required",
+    431: "Request header fields too large",
     500: "Internal error",
     503: "Not available now",
 }
@@ -43,12 +45,16 @@ class ProblemDocument(BaseModel):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A command's no: a result, not an exception. `field` names what the caller sent wrong, if one thing did."""
+    """A command's no: a result, not an exception. `field` names what the caller sent wrong, if one thing did.
+
+    retry_after_seconds: when the caller should try again, for what passes by itself.
+    """
 
     status: int
     code: str
     detail: str
     field: str | None = None
+    retry_after_seconds: int | None = None
 
 
 class Problem(Exception):
@@ -73,6 +79,7 @@ def problem_response(
     refusal: Refusal, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The refusal as an HTTP answer."""
+    wait = {} if refusal.retry_after_seconds is None else {"Retry-After": str(refusal.retry_after_seconds)}
     named = [FieldError(field=refusal.field, message=refusal.detail)] if refusal.field else []
     document = ProblemDocument(
         type=f"urn:lotse:problem:{refusal.code}",
@@ -84,7 +91,7 @@ def problem_response(
     return JSONResponse(
         document.model_dump(),
         refusal.status,
-        headers=dict(headers or {}),
+        headers={**wait, **(headers or {})},
         media_type="application/problem+json",
     )
 
@@ -96,8 +103,16 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schema that `documented` refers to; FastAPI would list it as plain JSON."""
+    """Add the schema that `documented` refers to (FastAPI would list it as plain JSON), and what the edge answers.
+
+    That is 503 for every operation, and for those with a body how it can be refused before any route sees it.
+    """
     schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = schema.pop("$defs", {})
     document.setdefault("components", {}).setdefault("schemas", {}).update({**parts, "ProblemDocument": schema})
+    for operations in document.get("paths", {}).values():
+        for operation in operations.values():
+            of_the_edge = (400, 408, 413, 415, 503) if "requestBody" in operation else (503,)
+            for status, described in documented(*of_the_edge).items():
+                operation["responses"].setdefault(str(status), described)
     return document

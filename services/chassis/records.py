@@ -1,9 +1,17 @@
 """What came from the bus, before and after its headers were read."""
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from schemas import EVENTS, Envelope, Event, InvalidEnvelope, Received, decode, parse_headers, peek
+from schemas import EVENTS, Envelope, Event, InvalidEnvelope, Place, Received, decode, parse_headers, peek
+from schemas.envelope import TYPE_PATTERN
+
+# PostgreSQL indexes key and source together and refuses an entry of more than 2,704 bytes.
+MAX_KEY_BYTES = 500
+MAX_SOURCE_BYTES = 200
+MAX_TYPE_BYTES = 200
+_TYPE = re.compile(TYPE_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ class Incoming:
         known = EVENTS.get(self.type or "")
         return self.envelope is not None and known is not None and known.terminal
 
+    @property
+    def follows(self) -> Place | None:
+        """What came before it, where it is the first event of its key in a new epoch."""
+        return self.envelope.follows if self.envelope else None
+
     def decoded(self) -> Received[Event]:
         """The event itself. Raises UnknownEventType or InvalidEvent."""
         if self.envelope is None:
@@ -71,21 +84,44 @@ def read(record: Record) -> Incoming:
     """Read key and headers; what is wrong with them becomes the fault instead of an exception."""
     key = _text(record.key)
     if key is None:
-        fault = Fault("no-key", "the record has no key, or one that is not UTF-8 text")
+        fault = Fault("no-key", f"the record has no key, or one that is not UTF-8 text of up to {MAX_KEY_BYTES} bytes")
         return Incoming(record, None, None, None, None, None, fault)
     try:
         envelope = parse_headers(record.headers)
     except InvalidEnvelope as error:
         source, version, type_ = peek(record.headers)
-        return Incoming(record, key, source, version, type_, None, Fault("envelope", str(error)))
-    fault_or_none = None if envelope.key == key else Fault("envelope", "ce_partitionkey differs from the record key")
-    return Incoming(record, key, envelope.source, envelope.sequence, envelope.type, envelope, fault_or_none)
+        return Incoming(record, key, _source(source), version, _type(type_), None, Fault("envelope", str(error)))
+    source, type_ = _source(envelope.source), _type(envelope.type)
+    return Incoming(record, key, source, envelope.sequence, type_, envelope, _contradiction(envelope, key))
+
+
+def _contradiction(envelope: Envelope, key: str) -> Fault | None:
+    """What is wrong with headers that are each of their form."""
+    if envelope.key != key:
+        return Fault("envelope", "ce_partitionkey differs from the record key")
+    if _source(envelope.source) is None:
+        return Fault("envelope", f"ce_source is longer than {MAX_SOURCE_BYTES} bytes")
+    if _type(envelope.type) is None:
+        return Fault("envelope", "ce_type is not like lotse.<what>.<happened>.v<n>")
+    return None
+
+
+def _source(text: str | None) -> str | None:
+    """The source, if the versions applied from it can be kept."""
+    return text if text is not None and len(text.encode()) <= MAX_SOURCE_BYTES else None
+
+
+def _type(text: str | None) -> str | None:
+    """The type, if it is one of ours or may become one: then it can be logged and told to people."""
+    return text if text is not None and len(text) <= MAX_TYPE_BYTES and _TYPE.fullmatch(text) else None
 
 
 def _text(raw: bytes | None) -> str | None:
-    """The text, if it is one that PostgreSQL can keep: UTF-8 without NUL."""
+    """The text, if it is one that PostgreSQL can keep and index: UTF-8 without NUL, and not too long."""
+    if not raw or len(raw) > MAX_KEY_BYTES:
+        return None
     try:
-        text = raw.decode() if raw else None
+        text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return None if text and "\0" in text else text
+    return None if "\0" in text else text

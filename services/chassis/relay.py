@@ -7,7 +7,8 @@ begins again at the oldest row. A crash in between repeats events, never loses o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import structlog
@@ -15,11 +16,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.chassis import db
+from services.chassis import db, tracing
 from services.chassis.config import Settings
 from services.chassis.db import Connection
+from services.chassis.latency import observe_streams
 from services.chassis.log import describe
-from services.chassis.metrics import RELAYED
+from services.chassis.metrics import RELAY_FAILURES, RELAYED, relay_failed
+from services.chassis.offsets import Partition
 
 log = structlog.get_logger()
 
@@ -52,12 +55,18 @@ class Row(NamedTuple):
     value: bytes
 
 
+async def _at_once() -> None:
+    return None
+
+
 class Relay:
     """Moves one service's outbox to Kafka while this process holds the lock."""
 
-    def __init__(self, service: str, settings: Settings) -> None:
+    def __init__(self, service: str, settings: Settings, before: Callable[[], Awaitable[None]] = _at_once) -> None:
+        """before: what has to be done, under the lock, before anything is sent."""
         self._service = service
         self._settings = settings
+        self._before = before
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -66,6 +75,7 @@ class Relay:
         conn = await db.connect(url, f"lotse-{self._service}-relay")
         try:
             await self._take_lock(conn)
+            await self._before()
             wake = asyncio.Event()
             await conn.add_listener("lotse_outbox", lambda *_: wake.set())
             producer = make_producer(self._service, self._settings)
@@ -100,18 +110,28 @@ class Relay:
         if not rows:
             return 0
         partitions = await self._by_partition(producer, rows)
-        results = await asyncio.gather(
-            *(self._send_partition(producer, topic, number, part) for (topic, number), part in partitions.items())
-        )
-        acknowledged = [seq for seqs, _ in results for seq in seqs]
-        await conn.execute("delete from chassis.outbox where seq = any($1)", acknowledged)
+        with tracing.batch("relay", (row.headers for row in rows)):
+            results = await asyncio.gather(
+                *(self._send_partition(producer, topic, number, part) for (topic, number), part in partitions.items())
+            )
+        acknowledged = [seq for sent in results for seq in sent.seqs]
+        await _delete_sent(conn, acknowledged, self._behind(partitions, results))
         RELAYED.inc(len(acknowledged))
-        for (topic, _), (_, error) in zip(partitions, results, strict=True):
-            if isinstance(error, TopicAuthorizationFailedError):
+        await observe_streams(conn, rows, acknowledged)
+        for (topic, _), sent in zip(partitions, results, strict=True):
+            if isinstance(sent.error, TopicAuthorizationFailedError):
                 self._skip(self._settings.logical(topic), "topic_refused", REFUSED_TOPIC_PAUSE_SECONDS)
-            elif error is not None:
-                raise SendFailed from error
+            elif sent.error is not None:
+                raise SendFailed from sent.error
         return len(acknowledged)
+
+    def _behind(self, partitions: Iterable[tuple[str, int]], results: Iterable["Sent"]) -> dict[Partition, int]:
+        """Behind the last record sent, for each partition in which something was."""
+        return {
+            Partition(self._settings.logical(topic), number): sent.behind
+            for (topic, number), sent in zip(partitions, results, strict=True)
+            if sent.behind is not None
+        }
 
     async def _by_partition(self, producer: Any, rows: Sequence[Row]) -> dict[tuple[str, int], list[Row]]:
         """Rows by physical topic and partition, in order; rows of a topic that does not exist stay behind."""
@@ -139,6 +159,7 @@ class Relay:
 
     def _skip(self, topic: str, event: str, seconds: float) -> None:
         """Leave a topic's rows where they are for a while, and send all others."""
+        RELAY_FAILURES.labels(event).inc()
         log.error(event, topic=topic, way_out="lotse apply")
         self._missing[topic] = asyncio.get_running_loop().time() + seconds
 
@@ -147,22 +168,50 @@ class Relay:
         self._missing = {topic: until for topic, until in self._missing.items() if until > moment}
         return list(self._missing)
 
-    async def _send_partition(
-        self, producer: Any, topic: str, number: int, rows: list[Row]
-    ) -> tuple[list[int], BaseException | None]:
+    async def _send_partition(self, producer: Any, topic: str, number: int, rows: list[Row]) -> "Sent":
         """Send one partition's rows batch by batch, each awaited before the next; stops at the first failure."""
-        acknowledged: list[int] = []
+        sent = Sent()
         while rows:
             batch, taken = fill_batch(producer, rows)
             try:
                 async with asyncio.timeout(SEND_SECONDS):
-                    await (await producer.send_batch(batch, topic, partition=number))
+                    metadata = await (await producer.send_batch(batch, topic, partition=number))
             except (KafkaError, TimeoutError, OSError) as error:
+                relay_failed(error)
                 log.warning("send_failed", topic=topic, partition=number, error=describe(error))
-                return acknowledged, error
-            acknowledged += [row.seq for row in rows[:taken]]
+                return replace(sent, error=error)
+            # A repeat that the broker recognised has no offset.
+            behind = metadata.offset + taken if metadata.offset >= 0 else sent.behind
+            sent = Sent([*sent.seqs, *(row.seq for row in rows[:taken])], behind)
             rows = rows[taken:]
-        return acknowledged, None
+        return sent
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of one partition's rows: those acknowledged, the offset behind them, and what stopped the rest."""
+
+    seqs: list[int] = field(default_factory=list)
+    behind: int | None = None
+    error: BaseException | None = None
+
+
+async def _delete_sent(conn: Connection, seqs: list[int], behind: Mapping[Partition, int]) -> None:
+    """Delete what Kafka has, and note how far it goes: a database restored later knows by that what it lost."""
+    places = sorted(behind)
+    await conn.execute(
+        """
+        with gone as (delete from chassis.outbox where seq = any($1))
+        insert into chassis.sent_offset (topic, partition, next_offset)
+        select * from unnest($2::text[], $3::integer[], $4::bigint[])
+        on conflict (topic, partition) do update
+        set next_offset = greatest(sent_offset.next_offset, excluded.next_offset)
+        """,
+        seqs,
+        [where.topic for where in places],
+        [where.partition for where in places],
+        [behind[where] for where in places],
+    )
 
 
 async def oldest_rows(conn: Connection, skipped_topics: list[str]) -> list[Row]:
@@ -203,16 +252,6 @@ def fill_batch(producer: Any, rows: Sequence[Row]) -> tuple[Any, int]:
 
 def make_producer(service: str, settings: Settings) -> Any:
     """A producer that repeats nothing by itself and is acknowledged by all replicas."""
-    security: dict[str, Any] = {}
-    if settings.kafka_user:
-        tls = settings.kafka_tls()
-        security = {
-            "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
-            "sasl_mechanism": "SCRAM-SHA-512",
-            "sasl_plain_username": settings.kafka_user,
-            "sasl_plain_password": settings.kafka_password.get_secret_value(),
-            "ssl_context": tls,
-        }
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka,
         client_id=f"lotse-{service}-relay",
@@ -222,7 +261,7 @@ def make_producer(service: str, settings: Settings) -> Any:
         max_batch_size=BATCH_BYTES,
         max_request_size=1024 * 1024,
         request_timeout_ms=10_000,
-        **security,
+        **settings.kafka_credentials(),
     )
 
 

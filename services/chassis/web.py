@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from services.chassis import metrics
+from services.chassis import admin, metrics
 from services.chassis.context import Context, Service
 from services.chassis.edge import add_edge
 from services.chassis.log import describe
@@ -22,9 +22,11 @@ def create_app(service: Service, context: Context) -> FastAPI:
     """The service's API (without its routes when this process does not have the role `api`), health and metrics."""
     app = FastAPI(title=service.title, version=API_VERSION, docs_url=None, redoc_url=None)
     app.state.context = context
+    app.state.handlers = service.handlers(context)
     if "api" in context.settings.roles:
         for router in service.routers:
             app.include_router(router)
+        app.include_router(admin.router)
     app.add_api_route("/health/live", _live, include_in_schema=False)
     app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)

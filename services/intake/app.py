@@ -3,7 +3,7 @@
 from services.chassis.app import run
 from services.chassis.context import Service
 from services.intake.api import ROUTERS
-from services.intake.handlers import handlers
+from services.intake.handlers import adoption, handlers
 from services.intake.jobs import jobs
 from services.intake.vault import open_vault
 
@@ -14,6 +14,7 @@ SERVICE = Service(
     handlers=handlers,
     jobs=jobs,
     resources=open_vault,
+    adoption=adoption,
 )
 
 if __name__ == "__main__":

@@ -3,7 +3,13 @@
 from datetime import datetime
 
 from schemas import (
+    ConsentExpired,
+    ConsentGiven,
+    ConsentWithdrawn,
     Event,
+    InformationCounted,
+    PersonDisclosed,
+    PersonErased,
     Received,
     ReferralAccepted,
     ReferralCompleted,
@@ -16,9 +22,12 @@ from schemas import (
     ReferralStatusShared,
     Topic,
 )
+from schemas.codes import ConsentState
+from services.chassis.adoption import Adoption
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.handling import Handler, Handlers
+from services.intake.commands import adopting
 from services.intake.commands.referrals import note_referral
 
 
@@ -39,6 +48,51 @@ HANDLERS: dict[type[Event], Handler] = {
 }
 
 
+async def on_own_given(conn: Connection, received: Received[ConsentGiven], now: datetime) -> bool:
+    """A consent that a restored database has forgotten."""
+    return await adopting.adopt_given(conn, received, now)
+
+
+async def on_own_withdrawn(conn: Connection, received: Received[ConsentWithdrawn], _now: datetime) -> bool:
+    """A withdrawal that a restored database has forgotten."""
+    return await adopting.adopt_ended(conn, received, ConsentState.WITHDRAWN)
+
+
+async def on_own_expired(conn: Connection, received: Received[ConsentExpired], _now: datetime) -> bool:
+    """An expiry that a restored database has forgotten."""
+    return await adopting.adopt_ended(conn, received, ConsentState.EXPIRED)
+
+
+async def on_own_erased(conn: Connection, received: Received[PersonErased], _now: datetime) -> bool:
+    """An erasure that a restored database has forgotten."""
+    return await adopting.adopt_erased(conn, received)
+
+
+async def on_own_counted(conn: Connection, received: Received[InformationCounted], _now: datetime) -> bool:
+    """A count that a restored database has forgotten."""
+    return await adopting.adopt_counted(conn, received)
+
+
+def adoption(context: Context) -> Adoption:
+    """What intake takes back of its own after a restore; of a person it has forgotten it cannot."""
+
+    async def on_own_disclosed(conn: Connection, received: Received[PersonDisclosed], _now: datetime) -> bool:
+        return await adopting.adopt_disclosed(conn, context.references, received)
+
+    return Adoption(
+        publishes=(Topic.CASES, Topic.CIRCLE),
+        events={
+            ConsentGiven: on_own_given,
+            ConsentWithdrawn: on_own_withdrawn,
+            ConsentExpired: on_own_expired,
+            PersonErased: on_own_erased,
+            PersonDisclosed: on_own_disclosed,
+            InformationCounted: on_own_counted,
+        },
+        settle=adopting.destroy_again,
+    )
+
+
 def handlers(_context: Context) -> Handlers:
-    """The table as the consumer takes it."""
+    """What intake does with the others' events."""
     return Handlers(topics=frozenset({Topic.CASES}), each=HANDLERS)

@@ -45,7 +45,10 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Person:
-    """A person's record without what the person said."""
+    """A person's record without what the person said.
+
+    lost_at: when a restore found that what the person said is gone; the consents are known from the bus.
+    """
 
     case_id: CaseId
     registered_by: UnitId
@@ -54,6 +57,7 @@ class Person:
     first_consent_at: datetime | None = None
     erased_at: datetime | None = None
     erasure_reason: ErasureReason | None = None
+    lost_at: datetime | None = None
 
     @property
     def erase_after(self) -> datetime | None:

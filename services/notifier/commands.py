@@ -1,5 +1,6 @@
 """The verb of the notifier: tell a run of events to everyone entitled, in a constant number of statements."""
 
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from functools import cache, partial
 from itertools import islice
 from typing import TypeVar
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from schemas import (
     CaseEvent,
@@ -26,16 +29,21 @@ from schemas import (
     subject_for,
     view_for,
 )
-from services.chassis import outbox
+from services.chassis import outbox, tally
+from services.chassis.config import StartError
 from services.chassis.db import Connection
 from services.chassis.keys import Key, lock_keys
+from services.chassis.metrics import REGISTRY
 from services.chassis.outbox import StreamRecord
 from services.chassis.pairwise import References
+from services.chassis.records import Incoming
 from services.notifier import store
-from services.notifier.model import Consents, Entry, Ledger, consent_of, judge, referral_of
+from services.notifier.model import Consents, Entry, Ledger, audience, consent_of, judge, referral_of
 
 # About 150 bytes each: one `partner.informed` stays well below what the bus takes.
 EVENTS_A_BATCH = 1000
+
+DELIVERIES = Counter("lotse_deliveries", "What became of events, partner by partner", ["result"], registry=REGISTRY)
 
 T = TypeVar("T")
 
@@ -77,7 +85,8 @@ async def tell(conn: Connection, office: Office, events: Sequence[Received[Event
     if consents.newly_erased:
         await store.save_erased(conn, consents.newly_erased, now)
     if entries:
-        await _write(conn, office, entries, now)
+        await _write(conn, office, entries, ledger, now)
+    _count(office, events, entries)
 
 
 async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Consents, Ledger]:
@@ -87,20 +96,43 @@ async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Co
         (event.topic, event.key) for event in events if event.data.closing or isinstance(event.data, ReferralEvent)
     }
     consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
-    ledger = Ledger(await store.entries_of(conn, [event.id for event in events]))
+    ids = [event.id for event in events]
+    ledger = Ledger(await store.entries_of(conn, ids))
+    for found in await store.found_of(conn, ids):
+        ledger.found[found.event_id].append(found)
     for key, trace in await store.traces_of(conn, asked) if asked else ():
         ledger.traces[key].add(trace)
     return consents, ledger
 
 
-async def _write(conn: Connection, office: Office, entries: Sequence[Entry], now: datetime) -> None:
+async def _write(conn: Connection, office: Office, entries: Sequence[Entry], ledger: Ledger, now: datetime) -> None:
     numbered = await _number(conn, entries)
     records = [office.record(entry, party, number) for entry, party, number in numbered]
-    numbers = {(entry.event.id, entry.partner): number for entry, _, number in numbered}
+    numbers: dict[tuple[UUID, PartnerSlug], int | None] = {
+        (entry.event.id, entry.partner): number for entry, _, number in numbered
+    }
+    numbers |= {(entry.event.id, entry.partner): entry.found.number for entry in entries if entry.found}
     lines = [_line(entry, numbers.get((entry.event.id, entry.partner))) for entry in entries]
     await outbox.append_to_streams(conn, records)
     await store.insert_lines(conn, lines, now)
-    await _report(conn, lines, now)
+    await _report(
+        conn, [line for line in lines if not ledger.is_reported(line.event_id, line.partner, line.number)], now
+    )
+
+
+def _count(office: Office, events: Sequence[Received[Event]], entries: Sequence[Entry]) -> None:
+    """Count each partner an event was meant for: told, told of an end, knew it already, or not entitled to it."""
+    known = {(entry.event.id, entry.partner) for entry in entries}
+    meant = ((event.id, partner) for event in events for partner in audience(event.data, office.partners, ()))
+    tally.count(DELIVERIES.labels("withheld"), sum(1 for each in meant if each not in known))
+    for result, number in Counts(_result(entry) for entry in entries).items():
+        tally.count(DELIVERIES.labels(result), number)
+
+
+def _result(entry: Entry) -> str:
+    if entry.party is None:
+        return "known"
+    return "closing" if entry.event.data.closing else "told"
 
 
 async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, Party, int]]:
@@ -144,3 +176,22 @@ def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     rest = iter(items)
     while batch := tuple(islice(rest, size)):
         yield batch
+
+
+async def adopt_stream(conn: Connection, office: Office, partner: str, batch: Sequence[Incoming]) -> None:
+    """Take in what a partner's stream holds beyond what a restored ledger knows of; numbers go on behind it."""
+    numbers = {}
+    for incoming in batch:
+        if incoming.envelope is None:
+            # Nobody but the notifier writes there, so this stops the recovery until somebody has looked.
+            raise StartError(
+                f"The stream of {partner} holds a record that is not Lotse's at offset {incoming.record.offset}: "
+                "its numbers cannot be continued. See docs/operations.md, Backups and restore."
+            )
+        numbers[office.references.resolve(partner, incoming.envelope.id.hex)] = incoming.envelope.sequence
+    await store.save_found(conn, partner, numbers)
+
+
+async def adopt_informed(conn: Connection, informed: PartnerInformed) -> None:
+    """Take in what reporting has heard of."""
+    await store.save_reported(conn, informed.partner, {told.event_id: told.number for told in informed.events})

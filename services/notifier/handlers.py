@@ -8,15 +8,18 @@ from schemas import (
     ConsentEvent,
     DeliveryEvent,
     Event,
+    PartnerInformed,
     PersonDisclosed,
     PersonErased,
     Received,
     Topic,
 )
+from services.chassis.adoption import Adoption, Streams
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.handling import Handlers
-from services.notifier import commands
+from services.chassis.records import Incoming
+from services.notifier import commands, store
 from services.notifier.commands import Office
 
 TOPICS = frozenset({Topic.CASES, Topic.DIRECTORY, Topic.CIRCLE})
@@ -29,14 +32,39 @@ def is_handled(event_class: type[Event]) -> bool:
     return bool(event_class.audience) or issubclass(event_class, ConsentEvent | PersonDisclosed | PersonErased)
 
 
+def _office(context: Context) -> Office:
+    return Office(context.settings.agreement, frozenset(context.partners.slugs), context.references)
+
+
 def handlers(context: Context) -> Handlers:
     """The table of handlers: one for runs of every handled type."""
-    office = Office(context.settings.agreement, frozenset(context.partners.slugs), context.references)
+    office = _office(context)
 
     async def on_run(conn: Connection, events: Sequence[Received[Event]], now: datetime) -> None:
         await commands.tell(conn, office, events, now)
 
     return Handlers(topics=TOPICS, run=on_run, run_types=HANDLED)
+
+
+async def on_own_informed(conn: Connection, received: Received[PartnerInformed], _now: datetime) -> bool:
+    """Who was told, as reporting heard it before the restore."""
+    await commands.adopt_informed(conn, received.data)
+    return True
+
+
+def adoption(context: Context) -> Adoption:
+    """What the notifier takes back of its own after a restore: the streams say who was told under which number."""
+    office = _office(context)
+
+    async def adopt_stream(conn: Connection, partner: str, batch: Sequence[Incoming]) -> None:
+        await commands.adopt_stream(conn, office, partner, batch)
+
+    return Adoption(
+        publishes=(Topic.DELIVERIES,),
+        events={PartnerInformed: on_own_informed},
+        streams=Streams(frozenset(context.partners.slugs), store.next_number, adopt_stream),
+        finish=store.clear_found,
+    )
 
 
 HANDLED = frozenset(event_class for event_class in EVENTS.values() if is_handled(event_class))

@@ -131,11 +131,28 @@ class Trace:
     is_end: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a restored notifier found on the bus: a partner was told of an event, and reporting heard of it.
+
+    number: its place in the partner's stream; reported_number: the one that reporting heard of.
+    """
+
+    event_id: UUID
+    partner: PartnerSlug
+    number: int | None
+    reported_number: int | None
+
+
 @dataclass
 class Ledger:
-    """Who knows of what: of an event (`entries`), and of what the events of a (topic, key) spoke of (`traces`)."""
+    """Who knows of what: of an event (`entries`), and of what the events of a (topic, key) spoke of (`traces`).
+
+    `found`: what a restored ledger has forgotten and the streams hold, by event.
+    """
 
     entries: set[tuple[UUID, PartnerSlug]] = field(default_factory=set)
+    found: dict[UUID, list[Found]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[tuple[str, str], set[Trace]] = field(default_factory=lambda: defaultdict(set))
 
     def informed(self, event: Received[Event]) -> set[PartnerSlug]:
@@ -146,6 +163,13 @@ class Ledger:
         if isinstance(data, ConsentEvent) and data.scope is Scope.TRANSFER:
             return _knowing_of_transfer(traces, data.consent_id)
         return {each.partner for each in traces}
+
+    def is_reported(self, event_id: UUID, partner: str, number: int | None) -> bool:
+        """Whether reporting has heard, before a restore, that the event has this number in the partner's stream."""
+        return any(
+            each.partner == partner and each.reported_number == number and number is not None
+            for each in self.found.get(event_id, ())
+        )
 
     def knows_end(self, event: Received[Event], partner: PartnerSlug) -> bool:
         """Whether the partner knows already that the event's referral has ended."""
@@ -180,7 +204,8 @@ def _knowing_of_transfer(traces: Collection[Trace], consent_id: ConsentId) -> se
 class Entry:
     """One partner's knowledge of one event.
 
-    `party`: as whom it is told; None when it is not told because it knows already (it acted, or it fetched).
+    `party`: as whom it is told; None when it is not told because it knows already: it acted, it fetched, or its
+    stream has the event, as `found` then says.
     `scopes`: what the consents allow it to see as that party.
     """
 
@@ -188,6 +213,7 @@ class Entry:
     partner: PartnerSlug
     party: Party | None
     scopes: frozenset[Scope] = NOTHING
+    found: Found | None = None
 
 
 def judge(
@@ -204,8 +230,13 @@ def judge(
     entries: list[Entry] = []
     for event in events:
         consents.apply(event.data)
-        found = [*_told(event, partners, consents, ledger, now), *_knowing(event, partners)]
-        entries.extend(entry for entry in found if ledger.note(entry))
+        # What a stream holds was told, whatever would be decided now.
+        before = [
+            Entry(event, each.partner, None, found=each) for each in ledger.found.get(event.id, ()) if each.number
+        ]
+        entries.extend(entry for entry in before if ledger.note(entry))
+        new = [*_told(event, partners, consents, ledger, now), *_knowing(event, partners)]
+        entries.extend(entry for entry in new if ledger.note(entry))
     return entries
 
 

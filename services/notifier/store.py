@@ -8,7 +8,7 @@ from uuid import UUID
 from schemas import CaseId, ConsentId, PartnerSlug, ReferralEnded, UnitId
 from schemas.codes import Scope
 from services.chassis.db import Connection
-from services.notifier.model import Consent, Trace
+from services.notifier.model import Consent, Found, Trace
 
 
 class Line(NamedTuple):
@@ -190,3 +190,53 @@ async def told_after(conn: Connection, partner: str, after: int, limit: int) -> 
         limit,
     )
     return [ToldRow(**row) for row in rows]
+
+
+async def save_found(conn: Connection, partner: str, numbers: Mapping[UUID, int]) -> None:
+    """Note which events a partner's stream holds under which numbers, and go on behind the highest."""
+    await conn.execute(
+        """
+        insert into notifier.found (event_id, partner, number)
+        select event_id, $1, number from unnest($2::uuid[], $3::bigint[]) as stream (event_id, number)
+        on conflict (event_id, partner) do update set number = excluded.number
+        """,
+        partner,
+        list(numbers),
+        list(numbers.values()),
+    )
+    await conn.execute(
+        """
+        insert into notifier.stream (partner, next_number) values ($1, $2)
+        on conflict (partner) do update set next_number = greatest(stream.next_number, excluded.next_number)
+        """,
+        partner,
+        max(numbers.values()) + 1,
+    )
+
+
+async def save_reported(conn: Connection, partner: str, numbers: Mapping[UUID, int]) -> None:
+    """Note which numbers of a partner's stream reporting has heard of."""
+    await conn.execute(
+        """
+        insert into notifier.found (event_id, partner, reported_number)
+        select event_id, $1, number from unnest($2::uuid[], $3::bigint[]) as reported (event_id, number)
+        on conflict (event_id, partner) do update set reported_number = excluded.reported_number
+        """,
+        partner,
+        list(numbers),
+        list(numbers.values()),
+    )
+
+
+async def found_of(conn: Connection, events: Collection[UUID]) -> list[Found]:
+    """What was found on the bus of these events; nothing when there was no restore."""
+    rows = await conn.fetch(
+        "select event_id, partner, number, reported_number from notifier.found where event_id = any($1::uuid[])",
+        list(events),
+    )
+    return [Found(row["event_id"], PartnerSlug(row["partner"]), row["number"], row["reported_number"]) for row in rows]
+
+
+async def clear_found(conn: Connection) -> None:
+    """The recovery is over."""
+    await conn.execute("delete from notifier.found")

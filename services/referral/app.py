@@ -1,18 +1,29 @@
 """The referral service: `python -m services.referral.app` runs one process of it."""
 
 from schemas import Topic
+from services.chassis.adoption import Adoption
 from services.chassis.app import run
 from services.chassis.context import Context, Service
 from services.chassis.handling import Handlers
 from services.referral.api import ROUTERS
-from services.referral.handlers import HANDLERS
+from services.referral.handlers import ADOPTION, HANDLERS
 
 
 def _handlers(_context: Context) -> Handlers:
     return Handlers(topics=frozenset({Topic.CASES}), each=HANDLERS)
 
 
-SERVICE = Service(name="referral", title="Lotse: directory and referrals", routers=ROUTERS, handlers=_handlers)
+def _adoption(_context: Context) -> Adoption:
+    return ADOPTION
+
+
+SERVICE = Service(
+    name="referral",
+    title="Lotse: directory and referrals",
+    routers=ROUTERS,
+    handlers=_handlers,
+    adoption=_adoption,
+)
 
 if __name__ == "__main__":
     run(SERVICE)

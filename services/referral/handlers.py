@@ -3,11 +3,32 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from schemas import ConsentExpired, ConsentGiven, ConsentWithdrawn, Event, PersonDisclosed, PersonErased, Received
+from schemas import (
+    ConsentExpired,
+    ConsentGiven,
+    ConsentWithdrawn,
+    DirectoryEvent,
+    Event,
+    PersonDisclosed,
+    PersonErased,
+    Received,
+    ReferralAccepted,
+    ReferralCompleted,
+    ReferralEnded,
+    ReferralEvent,
+    ReferralReceived,
+    ReferralRejected,
+    ReferralRequested,
+    ReferralStarted,
+    ReferralStatusShared,
+    Topic,
+)
 from schemas.codes import ConsentState, EndReason, Scope
+from services.chassis.adoption import Adopt, Adoption
 from services.chassis.db import Connection
 from services.chassis.handling import Handler
-from services.referral.commands import consents, referrals
+from services.referral.commands import adopting, consents, referrals
+from services.referral.model.directory import CONTACTS, OFFERS, Kind, State
 
 
 async def on_consent_given(conn: Connection, received: Received[ConsentGiven], now: datetime) -> None:
@@ -50,3 +71,48 @@ HANDLERS: Mapping[type[Event], Handler] = {
     PersonErased: on_person_erased,
     PersonDisclosed: on_person_disclosed,
 }
+
+
+async def on_own_requested(conn: Connection, received: Received[ReferralRequested], _now: datetime) -> bool:
+    """A referral that a restored database has forgotten."""
+    return await adopting.adopt_requested(conn, received)
+
+
+async def on_own_moved(conn: Connection, received: Received[ReferralEvent], _now: datetime) -> bool:
+    """A step of a referral that a restored database has forgotten."""
+    return await adopting.adopt_moved(conn, received)
+
+
+async def on_own_shared(conn: Connection, received: Received[ReferralStatusShared], _now: datetime) -> bool:
+    """Something told after the fact that a restored database has forgotten."""
+    return await adopting.adopt_shared(conn, received)
+
+
+def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
+    """The events of one kind of entry, for a restored database that has forgotten them."""
+
+    async def on_own_published(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
+        return await adopting.adopt_published(conn, kind, received)
+
+    async def on_own_changed(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
+        return await adopting.adopt_changed(conn, kind, received)
+
+    return {kind.published: on_own_published, kind.changed: on_own_changed, kind.withdrawn: on_own_changed}
+
+
+# The directory first: a referral goes to an offer.
+ADOPTION = Adoption(
+    publishes=(Topic.DIRECTORY, Topic.CASES),
+    events={
+        **_own_entries(OFFERS),
+        **_own_entries(CONTACTS),
+        ReferralRequested: on_own_requested,
+        ReferralReceived: on_own_moved,
+        ReferralAccepted: on_own_moved,
+        ReferralRejected: on_own_moved,
+        ReferralStarted: on_own_moved,
+        ReferralCompleted: on_own_moved,
+        ReferralEnded: on_own_moved,
+        ReferralStatusShared: on_own_shared,
+    },
+)

@@ -54,9 +54,9 @@ class Heard:
         result: dict[str, Any] = await eventually(found)
         return result
 
-    def kinds(self, key: str) -> list[str]:
-        """The types of the records with that key, in order."""
-        return [kind(record) for record in self.records if (record.key or b"").decode() == key]
+    def kinds(self, key: str | None = None) -> list[str]:
+        """The types of the records, in order; with `key` only of those with that key."""
+        return [kind(record) for record in self.records if key is None or (record.key or b"").decode() == key]
 
 
 def kind(record: ConsumerRecord[bytes, bytes]) -> str:

@@ -228,7 +228,7 @@ async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | 
         show_it = _shown if consent.names(unit) else _shown_to_others
         return Answer(show_it(consent, context, partner, now))
 
-    return await perform(change, keys=keys, act=act, answer=answer)
+    return await perform(change, keys=keys, act=act, answer=answer, urgent=True)
 
 
 @router.get("/v1/consents/{consent_ref}", response_model=ConsentRecord, responses=documented(401, 403, 404, 422))

@@ -14,7 +14,7 @@ from services.chassis import db
 from services.chassis.api import Caller, context_of, require_role
 from services.chassis.context import Context
 from services.chassis.keys import lock_keys
-from services.chassis.problems import Problem, Refusal, documented
+from services.chassis.problems import Problem, Refusal, documented, refuse
 from services.intake.api.callers import COUNSELLOR, SYSTEM, referral_addressed_to, unit_of, vault_of
 from services.intake.api.fields import WrittenDate
 from services.intake.commands.gate import Fetcher, disclose, fetch_key, key_of_person
@@ -68,12 +68,13 @@ class PersonDisclosure(BaseModel):
     "/v1/referrals/{referral_id}/person",
     response_model=PersonDisclosure,
     response_model_exclude_none=True,
-    responses=documented(401, 403, 404, 422, 503),
+    responses=documented(401, 403, 404, 409, 422, 503),
 )
 async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response:
     """Fetch what the person of a referral to your unit allows you to know; every fetch is logged."""
     require_role(caller, COUNSELLOR, SYSTEM)
     context = context_of(request)
+    refuse(context.admission.refusal("recovering"))
     unit = unit_of(caller, context)
     referral = await referral_addressed_to(context, ReferralId(referral_id), unit)
     key = await _fetch_key(context, referral)

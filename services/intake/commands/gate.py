@@ -26,6 +26,9 @@ CONSENT_NOT_VALID = Refusal(
 CASE_ON_HOLD = Refusal(
     503, "case-on-hold", "News of this case could not be read; nothing is handed out until an operator has mended it."
 )
+DATA_LOST = Refusal(
+    409, "data-lost", "What this person said was lost in a restore; ask the unit that referred to register it again."
+)
 KEY_MISSING = Refusal(503, "not-available", "The data cannot be opened now; the operator has been told.")
 
 
@@ -41,7 +44,9 @@ class Fetcher:
 async def key_of_person(conn: Connection, case_id: CaseId) -> UUID | Refusal:
     """Which data key opens what is sealed of a person."""
     person = await persons.person(conn, case_id)
-    return NOT_FOUND if person is None or person.erased_at is not None else person.key_id
+    if person is None or person.erased_at is not None:
+        return NOT_FOUND
+    return DATA_LOST if person.lost_at else person.key_id
 
 
 async def fetch_key(vault: Vault, key_id: UUID) -> WrappedKey | Refusal:

@@ -16,6 +16,18 @@ async def queue_key(conn: Connection, key_id: UUID, due_at: datetime) -> None:
     )
 
 
+async def queue_keys_of_erased(conn: Connection) -> None:
+    """Have the data keys of persons erased in the last 30 days destroyed; no backup of the keys is kept as long."""
+    await conn.execute(
+        """
+        insert into intake.key_to_destroy (key_id, due_at)
+        select key_id, chassis.lotse_now() from intake.person
+        where erased_at > chassis.lotse_now() - interval '30 days'
+        on conflict do nothing
+        """
+    )
+
+
 async def take_key_from_queue(conn: Connection, key_id: UUID) -> bool:
     """Keep a data key after all; False when it is destroyed already. Waits for a job that is at it."""
     taken = await conn.fetchval("delete from intake.key_to_destroy where key_id = $1 returning 1", key_id)

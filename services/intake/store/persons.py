@@ -13,11 +13,14 @@ from services.intake.model import NEVER_CONSENTED_KEPT, Person, Sealed, in_order
 async def insert_person(conn: Connection, person: Person) -> None:
     """Store a new person."""
     await conn.execute(
-        "insert into intake.person (case_id, registered_by, key_id, registered_at) values ($1, $2, $3, $4)",
+        """
+        insert into intake.person (case_id, registered_by, key_id, registered_at, lost_at) values ($1, $2, $3, $4, $5)
+        """,
         person.case_id,
         person.registered_by,
         person.key_id,
         person.registered_at,
+        person.lost_at,
     )
 
 
@@ -33,7 +36,7 @@ async def person(conn: Connection, case_id: UUID) -> Person | None:
     """One person, an erased one too."""
     row = await conn.fetchrow(
         """
-        select case_id, registered_by, key_id, registered_at, first_consent_at, erased_at, erasure_reason
+        select case_id, registered_by, key_id, registered_at, first_consent_at, erased_at, erasure_reason, lost_at
         from intake.person where case_id = $1
         """,
         case_id,
@@ -49,6 +52,7 @@ async def person(conn: Connection, case_id: UUID) -> Person | None:
         first_consent_at=row["first_consent_at"],
         erased_at=row["erased_at"],
         erasure_reason=ErasureReason(reason) if reason else None,
+        lost_at=row["lost_at"],
     )
 
 
@@ -106,6 +110,21 @@ async def mark_erased_if_never_consented(conn: Connection, case_id: CaseId, now:
         now,
         now - NEVER_CONSENTED_KEPT,
         ErasureReason.NEVER_CONSENTED,
+    )
+    return key_id
+
+
+async def mark_erased(conn: Connection, case_id: CaseId, at: datetime, reason: ErasureReason) -> UUID | None:
+    """Mark a person as erased, the first time stays; returns the id of the data key, None for an unknown person."""
+    key_id: UUID | None = await conn.fetchval(
+        """
+        update intake.person
+        set erased_at = coalesce(erased_at, $2), erasure_reason = coalesce(erasure_reason, $3)
+        where case_id = $1 returning key_id
+        """,
+        case_id,
+        at,
+        reason,
     )
     return key_id
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, ReferralId, UnitId, new_id
+from schemas import CaseId, ConsentId, PersonDisclosed, ReferralId, UnitId, new_id
 from schemas.codes import DataCategory, ReferralState
 from services.chassis.db import Connection
 from services.intake.model import Referral
@@ -71,4 +71,24 @@ async def insert_disclosure(
         fetched_by,
         list(consent_ids),
         list(categories),
+    )
+
+
+async def insert_adopted_disclosure(
+    conn: Connection, disclosure_id: UUID, fetched: PersonDisclosed, case_ref: str, at: datetime
+) -> None:
+    """Write a disclosure that only the bus still knew of, under the id of its event."""
+    await conn.execute(
+        """
+        insert into intake.disclosure (disclosure_id, disclosed_at, referral_id, case_ref, to_unit, fetched_by,
+                                       consent_ids, data_categories)
+        values ($1, $2, $3, $4, $5, 'unknown since a restore', '{}', $6)
+        on conflict do nothing
+        """,
+        disclosure_id,
+        at,
+        fetched.referral_id,
+        case_ref,
+        fetched.to_unit,
+        list(fetched.data_categories),
     )

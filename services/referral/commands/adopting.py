@@ -1,0 +1,96 @@
+"""Taking back from the bus what a restored database has forgotten: its own events carry the state they led to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from schemas import (
+    DirectoryEvent,
+    Event,
+    Received,
+    ReferralCompleted,
+    ReferralEnded,
+    ReferralEvent,
+    ReferralRejected,
+    ReferralRequested,
+    ReferralStarted,
+    ReferralStatusShared,
+)
+from services.chassis.db import Connection
+from services.referral.model.directory import OFFERS, Entry, Kind, State
+from services.referral.model.referrals import Referral, SharedStatus
+from services.referral.store import directory, referrals
+
+FACTS: Mapping[type[Event], Callable[[Any], dict[str, Any]]] = {
+    ReferralRejected: lambda event: {"rejection_reason": event.reason},
+    ReferralStarted: lambda event: {"first_contact_on": event.first_contact_on},
+    ReferralCompleted: lambda event: {"outcome": event.outcome},
+    ReferralEnded: lambda event: {"end_reason": event.reason},
+}
+"""What an event says of a referral beyond its state."""
+
+
+async def adopt_requested(conn: Connection, received: Received[ReferralRequested]) -> bool:
+    """Keep a referral again; False where the offer it went to is not known."""
+    said = received.data
+    if await directory.find_entry(conn, OFFERS, said.offer_id) is None:
+        return False
+    if await referrals.find_referral(conn, said.referral_id) is None:
+        referral = Referral(
+            said.referral_id,
+            said.case_id,
+            said.consent_id,
+            said.offer_id,
+            said.from_unit,
+            said.to_unit,
+            received.time,
+        )
+        await referrals.insert_referral(conn, referral)
+    return True
+
+
+async def adopt_moved(conn: Connection, received: Received[ReferralEvent]) -> bool:
+    """Bring a referral to the state that the bus has heard of; False where it is not known."""
+    said = received.data
+    referral = await referrals.find_referral(conn, said.referral_id)
+    if referral is None:
+        return False
+    facts = FACTS[type(said)](said) if type(said) in FACTS else {}
+    moved = replace(referral, state=said.state, version=referral.version + 1, **facts)
+    await referrals.update_referral(conn, moved, received.time)
+    return True
+
+
+async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared]) -> bool:
+    """Remember what the sender was told after the fact; False where the referral is not known."""
+    said = received.data
+    if await referrals.find_referral(conn, said.referral_id) is None:
+        return False
+    await referrals.note_shared(conn, said.referral_id, SharedStatus(said.status, said.outcome))
+    return True
+
+
+async def adopt_published(conn: Connection, kind: Kind[State], received: Received[DirectoryEvent]) -> bool:
+    """Keep an entry again."""
+    entry_id = UUID(received.key)
+    if await directory.find_entry(conn, kind, entry_id) is None:
+        entry = Entry(entry_id, _state(kind, received.data), 1, received.time, received.time)
+        await directory.insert_entry(conn, kind, entry)
+    return True
+
+
+async def adopt_changed(conn: Connection, kind: Kind[State], received: Received[DirectoryEvent]) -> bool:
+    """Bring an entry to the state that the bus has heard of; False where it is not known."""
+    entry = await directory.find_entry(conn, kind, UUID(received.key))
+    if entry is None:
+        return False
+    changed = replace(entry, state=_state(kind, received.data), version=entry.version + 1, changed_at=received.time)
+    if isinstance(received.data, kind.withdrawn):
+        changed = replace(changed, withdrawn_at=received.time)
+    await directory.update_entry(conn, changed)
+    return True
+
+
+def _state(kind: Kind[State], event: DirectoryEvent) -> State:
+    return kind.state.model_validate({name: getattr(event, name) for name in kind.state.model_fields})
