@@ -10,11 +10,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from services.chassis import offsets, parking
+from services.chassis import db, dead_letters, offsets, parking
 from services.chassis.context import Service
 from services.chassis.handling import Permanent
+from services.chassis.keys import Key
 from services.chassis.offsets import Partition
-from services.chassis.records import Record
+from services.chassis.records import Fault, Record, read
 from tests.chassis.probe import EFFECTS, OTHER_SOURCE, SOURCE, Probe, given, record, referral_received, withdrawn
 from tests.harness import Running, issuer, running
 
@@ -342,6 +343,22 @@ async def test_an_event_of_an_older_epoch_is_dropped(desk: Desk) -> None:
     gone = (await desk.discard(case, 1)).json()["outcome"]["discarded"]
     assert (gone["code"], gone["dropped"]) == ("outrun", True)
     assert await desk.is_free(case)
+
+
+async def test_an_event_that_a_restore_lost_is_let_go_and_no_version_goes_back(desk: Desk) -> None:
+    """It is listed and stays until somebody decides; the consumer may be further on by then."""
+    case = uuid4()
+    await desk.apply(*(record(given(case), version, version) for version in (1, 2, 3)))
+    key, lost = Key(CASES, str(case)), read(record(given(case), 2, 2))
+    async with desk.running.context.database.transaction() as conn:
+        now = await db.now(conn)
+        await dead_letters.insert(conn, lost, Fault(dead_letters.LOST, "the restored database lacks it"), now)
+        await dead_letters.park(conn, [key], now)
+    assert (await desk.retry(case))["stuck"]["code"] == "lost"
+    gone = (await desk.discard(case, 2)).json()["outcome"]["discarded"]
+    assert (gone["dropped"], gone["goes_on_from"]) == (True, 3)
+    await desk.apply(record(given(case), 4, 4))
+    assert [version for _, version in await desk.effects()] == [1, 2, 3, 4]
 
 
 async def test_a_record_without_a_key_is_let_go(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """Tokens: whom we trust, for how long, and whom never."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime
@@ -154,6 +155,30 @@ async def test_known_keys_bridge_an_outage_of_the_issuer(verifier, tmp_path, mon
     token = signed(tmp_path, sub="another")
     (tmp_path / "issuer" / "jwks.json").write_text("{")
     assert await verifier.verify(token)
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_callers_at_the_same_moment_ask_the_issuer_once(verifier, tmp_path, monkeypatch, works) -> None:
+    """Many requests after a start are one request to the issuer, whether it answers or not; the next one is new."""
+    asked, text = [], (tmp_path / "issuer" / "jwks.json").read_text() if works else "{"
+
+    async def slow(where: str) -> str:
+        asked.append(where)
+        await asyncio.sleep(0.05)
+        return text
+
+    monkeypatch.setattr(auth, "_load", slow)
+    tokens = [signed(tmp_path, sub=f"caller {number}") for number in range(20)]
+    gone = asyncio.create_task(verifier.verify(tokens[0]))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    answers = await asyncio.gather(*(verifier.verify(token) for token in tokens), return_exceptions=True)
+    expected = Principal if works else IssuerUnavailable
+    assert all(isinstance(answer, expected) for answer in answers)
+    assert len(asked) == 1
+    monkeypatch.setattr(auth, "KEPT_SECONDS", 0.0)
+    await asyncio.gather(verifier.verify(signed(tmp_path, sub="late")), return_exceptions=True)
+    assert len(asked) == 2
 
 
 async def test_keys_are_fetched_over_http(tmp_path) -> None:

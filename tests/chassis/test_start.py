@@ -175,7 +175,7 @@ async def test_migrating_twice_and_at_once_applies_each_file_once(settings) -> N
     await conn.execute("drop schema chassis cascade; drop schema migrations cascade")
     await conn.close()
     applied = await asyncio.gather(*(migrate(str(settings.database_url), "chassis") for _ in range(3)))
-    assert sorted(map(len, applied)) == [0, 0, 1]
+    assert sorted(map(len, applied)) == [0, 0, len(list(migrate_module.migrations("chassis")))]
 
 
 async def test_a_migration_changed_after_it_ran_is_noticed(settings, monkeypatch) -> None:
@@ -215,9 +215,9 @@ def test_a_secret_that_is_missing_or_not_hex_is_named_but_not_shown(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("issuer = 7", "needs name, audience and jwks"),
+        ("issuer = 7", r"issuer is missing; it should be one table \[\[issuer\]\] or more"),
         ("[[issuer]]\nname = 'x'", "audience"),
-        ("[[issuer", "cannot be read as TOML"),
+        ("[[issuer", "is not valid TOML"),
         ("[[issuer]]\nname='x'\naudience='y'\njwks='nowhere.json'", "neither a file nor an https address"),
     ],
 )

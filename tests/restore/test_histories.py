@@ -16,7 +16,7 @@ from tests.restore.town import Town
 
 async def act(town: Town, referral_id: str, *acts: str) -> None:
     """AWO does something with a referral, step by step."""
-    bodies = {"start": {"first_contact_on": None}, "complete": {"outcome": "advised"}}
+    bodies = {"start": {"first_contact_on": today()}, "complete": {"outcome": "need-met"}}
     for each in acts:
         await town.do("referral", f"/v1/referrals/{referral_id}/{each}", AWO, bodies.get(each))
 
@@ -218,8 +218,7 @@ async def test_history_d_a_referral_set_back_is_not_ended_a_second_time(town: To
     _, consent_ref, referral_id = await referred(town)
     await town.quiet()
     copy = await town.backup("referral")
-    await act(town, referral_id, "accept")
-    await town.do("referral", f"/v1/referrals/{referral_id}/start", AWO, {"first_contact_on": today()})
+    await act(town, referral_id, "accept", "start")
     await town.do("intake", f"/v1/consents/{consent_ref}/withdraw", CITY)
     await town.quiet()
     await town.restore("referral", copy)
@@ -230,6 +229,24 @@ async def test_history_d_a_referral_set_back_is_not_ended_a_second_time(town: To
     rows = await town.parts["referral"].rows("select state from referral.referral")
     assert [row["state"] for row in rows] == ["detached"]
     assert await parked(town) == {}
+
+
+async def test_a_consent_to_feedback_read_again_tells_nothing_that_was_told(town: Town) -> None:
+    """Shared as in progress before the restore and completed since: the completion was told by its own event."""
+    _, _, referral_id = await referred(town)
+    await act(town, referral_id, "accept", "start")
+    await town.quiet()
+    copy = await town.backup("referral")
+    await town.feedback(referral_id)
+    await town.quiet()
+    await act(town, referral_id, "complete")
+    await town.quiet()
+    before = (await town.stream("stadt-koblenz")).kinds()
+    assert before[-2:] == ["referral.status_shared", "referral.completed"]
+    await town.restore("referral", copy)
+    await town.recovered("referral")
+    await town.quiet()
+    assert (await town.stream("stadt-koblenz")).kinds() == before
 
 
 async def test_a_referral_and_an_offer_made_after_the_backup_are_taken_back(town: Town) -> None:

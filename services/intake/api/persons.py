@@ -16,7 +16,7 @@ from services.chassis.api import Answer, Body, Caller, Changing, context_of, per
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
-from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
+from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented, refuse
 from services.intake.api.callers import CLERK, COUNSELLOR, SYSTEM, Reference, unit_of, vault_of
 from services.intake.api.fields import Line, WrittenDate
 from services.intake.commands.persons import case_key, person_of_unit, register_person, reserve_key
@@ -85,6 +85,8 @@ async def register(body: NewPerson, change: Changing) -> Response:
     """Register a person. Nobody else is told; without a consent the record is erased after 72 hours."""
     require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
     unit = unit_of(change.caller, change.context)
+    # Before a data key is made, not only in `perform`: what is refused should leave nothing to clear away.
+    refuse(change.context.admission.refusal())
     data_key = await _make_key(change.context)
     case_id = CaseId(new_id())
     sealed = seal(data_key, case_id, body.by_category())

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from schemas import CaseId, ConsentEvent, ConsentGiven, ConsentId, Received, Topic
 from schemas.codes import ConsentState, Scope
-from services.chassis import keys, outbox
+from services.chassis import identity, keys, outbox
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.referral.model.consents import Direction
@@ -36,7 +36,9 @@ async def _share(conn: Connection, cause: Received[ConsentGiven], held: frozense
     """Tell the sender of each referral of which it may know more than a moment ago."""
     given = cause.data
     transfer = Direction(given.case_id, given.to_unit, given.from_unit)
-    for referral in await referrals.referrals_between(conn, transfer):
+    # While a restored database catches up, states that came after the consent were told by their own events.
+    is_catching_up = await identity.recovery(conn) is not None
+    for referral in await referrals.referrals_between(conn, transfer, cause.time if is_catching_up else None):
         shared = newly_shared(referral, given.scope, held)
         if shared is not None:
             await referrals.note_shared(conn, referral.referral_id, shared)

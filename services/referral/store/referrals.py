@@ -85,14 +85,21 @@ async def open_referrals(conn: Connection, case_id: CaseId) -> Sequence[Referral
     return [_referral(row) for row in rows]
 
 
-async def referrals_between(conn: Connection, direction: Direction) -> Sequence[Referral]:
-    """List a case's referrals from one unit to another, ended ones too, in the order of their requests."""
+async def referrals_between(
+    conn: Connection, direction: Direction, unchanged_since: datetime | None = None
+) -> Sequence[Referral]:
+    """List a case's referrals from one unit to another, ended ones too, in the order of their requests.
+
+    unchanged_since: only those that stand where they stood at that time.
+    """
     rows = await conn.fetch(
         """
         select * from referral.referral
-        where case_id = $1 and from_unit = $2 and to_unit = $3 order by referral_id
+        where case_id = $1 and from_unit = $2 and to_unit = $3 and ($4::timestamptz is null or changed_at <= $4)
+        order by referral_id
         """,
         *direction,
+        unchanged_since,
     )
     return [_referral(row) for row in rows]
 
