@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint schemas
+.PHONY: faults soak help demo up down test fuzz lint schemas
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -30,6 +30,17 @@ down: $(STAMP) ## stop them
 
 test: $(STAMP) ## run the tests on a real Kafka and PostgreSQL, with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term --cov-fail-under=90
+
+faults: $(STAMP) ## kill, cut and poison everything under load, and write what was lost to docs/ (40 minutes at most)
+	$(BIN)/python -m tests.faults --write
+
+soak: $(STAMP) ## the same with the long sizes (hours)
+	$(BIN)/python -m tests.faults --sizes soak --write
+
+FUZZ_EXAMPLES ?= 20000
+
+fuzz: $(STAMP) ## attack decoder, files and APIs with random input for an hour or more (FUZZ_EXAMPLES=20000)
+	LOTSE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/badinput -n 2 --dist loadfile
 
 lint: $(STAMP) ## check style, types, imports and that the schemas are as the models say
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ def parse_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise error(f"{path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as fault:
-        raise error(f"{path} is not valid TOML: {_one_line(str(fault))}") from fault
+        raise error(f"{path} is not valid TOML: {_one_line(str(fault), 200)}") from fault
     except RecursionError:
         raise error(f"{path} has lists or tables within each other beyond sense; it should have a few levels") from None
     except ValueError:
@@ -118,6 +118,6 @@ def _shortened(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str, most: int = 60) -> str:
     shown = text if text.isprintable() else repr(text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."

@@ -70,8 +70,7 @@ def again(body: bytes, receive: Receive) -> Receive:
 def check_json(headers: Mapping[bytes, bytes], body: bytes) -> None:
     """Refuse what is not declared as JSON, and JSON that two readers could take for two different things.
 
-    Raises BodyRefused for another media type or encoding, a name twice in one object, NaN, and U+0000, which no
-    database column keeps.
+    Raises BodyRefused for another media type or encoding, a name twice in one object, and NaN.
     """
     if not body:
         return
@@ -80,13 +79,11 @@ def check_json(headers: Mapping[bytes, bytes], body: bytes) -> None:
         detail = f"Send the body as {CONTENT_TYPE}, not compressed, and say so in Content-Type."
         raise BodyRefused(Refusal(415, "unsupported-media-type", detail, field="Content-Type"), complete=True)
     try:
-        document = json.loads(body.decode(), object_pairs_hook=_each_name_once, parse_constant=_no_constant)
+        json.loads(body.decode(), object_pairs_hook=_each_name_once, parse_constant=_no_constant)
     except _Ambiguous as error:
         raise _not_json(str(error)) from None
     except (ValueError, RecursionError):
         raise _not_json("The body is not valid JSON.") from None
-    if b"\\u0000" in body and _holds_nul(document):
-        raise _not_json("A text of the body holds the character U+0000.")
 
 
 def _not_json(detail: str) -> BodyRefused:
@@ -106,11 +103,3 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_name: str) -> Any:
     raise _Ambiguous("NaN and Infinity are not JSON.")
-
-
-def _holds_nul(document: Any) -> bool:
-    if isinstance(document, str):
-        return "\0" in document
-    if isinstance(document, dict):
-        return any(_holds_nul(each) for pair in document.items() for each in pair)
-    return isinstance(document, list) and any(_holds_nul(each) for each in document)

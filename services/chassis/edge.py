@@ -1,25 +1,23 @@
-"""The outermost ASGI layer: size of bodies, correlation, timing, and an answer when something unforeseen happens."""
+"""The outermost ASGI layer: what bodies are taken, correlation, timing, and an answer to something unforeseen."""
 
 import time
 from typing import Any
 
+import asyncpg
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis import db
+from services.chassis import db, tracing
+from services.chassis.bodies import BodyRefused, CallerGone, again, check_json, read_body
 from services.chassis.log import describe, set_correlation_id
-from services.chassis.metrics import REQUESTS
+from services.chassis.metrics import observe_request
 from services.chassis.problems import Refusal, problem_response
 
 log = structlog.get_logger()
 
 
-class BodyTooLarge(Exception):
-    """The body went over the limit while it was read."""
-
-
 class Edge:
-    """Wraps the API; nothing below it sees a body over `max_body_bytes`, nothing above it an exception."""
+    """Wraps the API; nothing below it sees half a body or one over `max_body_bytes`, nothing above it an exception."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
         self._app = app
@@ -32,6 +30,7 @@ class Edge:
             return
         set_correlation_id(None)
         began, status = time.perf_counter(), {"code": 0}
+        span = tracing.begin_request(scope["method"], scope["path"])
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,40 +44,28 @@ class Edge:
                 raise
             await self._apologise(error, scope, receive, counted)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            seconds = time.perf_counter() - began
-            REQUESTS.labels(scope["method"], route, str(status["code"])).observe(seconds)
+            route = getattr(scope.get("route"), "path", None)
+            observe_request(scope["method"], route, status["code"], time.perf_counter() - began)
+            tracing.end_request(span, route, status["code"])
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._max:
-            raise BodyTooLarge
-        read = 0
-
-        async def limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._max:
-                raise BodyTooLarge
-            return message
-
-        async def unless_too_large(message: Message) -> None:
-            """FastAPI makes its own 400 of an error while it reads a body; ours is the one to be heard."""
-            if read <= self._max:
-                await send(message)
-
-        await self._app(scope, limited, unless_too_large)
-        if read > self._max:
-            raise BodyTooLarge
+        headers = dict(scope["headers"])
+        try:
+            body = await read_body(headers, receive, self._max)
+        except CallerGone:
+            return
+        check_json(headers, body)
+        await self._app(scope, again(body, receive), send)
 
     async def _apologise(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         refusal, headers = self._refusal(error)
         await problem_response(refusal, headers=headers)(scope, receive, send)
 
     def _refusal(self, error: Exception) -> tuple[Refusal, dict[str, str]]:
-        if isinstance(error, BodyTooLarge):
-            return Refusal(413, "body-too-large", f"At most {self._max} bytes are taken."), {"Connection": "close"}
+        if isinstance(error, BodyRefused):
+            return error.refusal, {} if error.complete else {"Connection": "close"}
+        if isinstance(error, asyncpg.CharacterNotInRepertoireError):
+            return Refusal(422, "not-valid", "A text holds the character U+0000, which is not kept."), {}
         if db.is_transient(error):
             log.warning("request_not_served_now", error=describe(error))
             return Refusal(503, "not-available", "Try again in a moment, with the same Idempotency-Key."), {

@@ -11,6 +11,7 @@ from aiokafka.errors import NoError
 
 from services.chassis.config import Settings
 from services.chassis.db import Connection
+from services.chassis.foreign_headers import read_any_header_name
 from services.chassis.offsets import Partition
 from services.chassis.records import Record
 
@@ -88,6 +89,7 @@ async def open_tail(service: str, settings: Settings, topics: Sequence[str]) -> 
         "request_timeout_ms": REQUEST_MS,
         **settings.kafka_credentials(),
     }
+    read_any_header_name()
     numbers = await _unbroken(_partition_numbers(client, [settings.physical(topic) for topic in topics]))
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="none", **client)
     try:

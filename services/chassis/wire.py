@@ -1,7 +1,7 @@
 """The HTTP connection below the API: whoever never finishes a request's head, in size or in time, is let go.
 
-uvicorn waits for the end of a head as long as it takes and keeps all of it: enough slow connections, or one endless
-header, would take a process down without a token.
+uvicorn waits for the end of a head as long as it takes and keeps all of it, and of trailers after a body as well:
+enough slow connections, or one endless header, would take a process down without a token.
 """
 
 import json
@@ -24,7 +24,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
+        self._beside_body = 0
         self._head_ends: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
@@ -41,9 +41,9 @@ class BoundedHead(HttpToolsProtocol):
         """Bytes of a head, of a body, or of both."""
         if self._head_ends is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
-        self._head_bytes += len(data)
+        self._beside_body += len(data)
         super().data_received(data)
-        if self._head_ends is not None and self._head_bytes > MAX_HEAD_BYTES:
+        if self._beside_body > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
@@ -51,8 +51,17 @@ class BoundedHead(HttpToolsProtocol):
         self._head_is_there()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """What is left beside the body are head, sizes of chunks and trailers."""
+        self._beside_body -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The next request begins to count."""
+        self._beside_body = 0
+        super().on_message_complete()
+
     def _expect_head(self) -> None:
-        self._head_bytes = 0
         self._head_ends = self.loop.call_later(HEAD_SECONDS, self._refuse, HEAD_TOO_SLOW)
 
     def _head_is_there(self) -> None:
@@ -67,6 +76,9 @@ class BoundedHead(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         self._head_is_there()
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
             return
         answer = problem_response(refusal)
         head = f"HTTP/1.1 {refusal.status} {json.loads(bytes(answer.body))['title']}\r\n".encode()
