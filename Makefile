@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: faults soak help demo up down test fuzz lint schemas
+.PHONY: bench faults soak help demo up down test fuzz lint schemas
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -36,6 +36,12 @@ faults: $(STAMP) ## kill, cut and poison everything under load, and write what w
 
 soak: $(STAMP) ## the same with the long sizes (hours)
 	$(BIN)/python -m tests.faults --sizes soak --write
+
+SIZE ?= large
+PARTS ?=
+
+bench: $(STAMP) ## measure speed and scale beside bare loops and write docs/bench.md (SIZE=small; PARTS="http relay", PARTS=soak)
+	$(BIN)/python -m tests.bench --size $(SIZE) --write --parts $(PARTS)
 
 FUZZ_EXAMPLES ?= 20000
 

@@ -26,6 +26,7 @@ from deploy.local.secrets import Secrets
 from deploy.local.stack import postgres_of
 from deploy.topology import DATABASES, KEYS_DATABASE, SERVICES, TOPICS
 from services.chassis import identity
+from services.intake.store.keys import queue_keys_of_erased
 
 Say = Callable[[str], None]
 
@@ -112,6 +113,8 @@ def _restore(
     done = {}
     for name in names:
         say(f"raising the epoch of {name}")
+        if name == KEYS_DATABASE:
+            asyncio.run(_destroy_again(urls["lotse_intake"]))
         done[name] = "data keys" if name == KEYS_DATABASE else asyncio.run(_raise_epoch(urls[name]))
     return done
 
@@ -124,10 +127,21 @@ async def _replace(server: Postgres, name: str, url: str, file: Path) -> None:
         await admin.execute(f'DROP DATABASE IF EXISTS "{draft}"')
         await ensure_database(admin, draft, owner=name)
         await asyncio.to_thread(read_back, default_layout(), url.rpartition("/")[0] + f"/{draft}", file)
-        await admin.execute(f'ALTER DATABASE "{name}" RENAME TO "{old}"')
-        await admin.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
+        async with admin.transaction():
+            await admin.execute(f'ALTER DATABASE "{name}" RENAME TO "{old}"')
+            await admin.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
     finally:
         await admin.close()
+
+
+async def _destroy_again(intake_url: str) -> None:
+    """A backup of the keys can hold those of persons erased since: intake destroys them again when it starts."""
+    conn = await asyncpg.connect(intake_url)
+    try:
+        if await conn.fetchval("SELECT to_regclass('intake.key_to_destroy')") is not None:
+            await queue_keys_of_erased(conn)
+    finally:
+        await conn.close()
 
 
 async def _raise_epoch(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -11,6 +12,7 @@ from services.chassis.adoption import Adoption
 from services.chassis.db import Connection
 from services.chassis.keys import Key, lock_keys
 from services.chassis.records import Fault, Incoming
+from services.chassis.waiting import waiting_of_keys
 
 log = structlog.get_logger()
 
@@ -32,6 +34,8 @@ class Adopting:
         own = [(_key(incoming), place, incoming) for incoming, place in own_events(self._producer, batch)]
         keys = {key for key, _, _ in own}
         await lock_keys(conn, keys)
+        # First what the bus has goes from the outbox: what still waits then was never sent.
+        await delete_sent_already(conn, [incoming for _, _, incoming in own])
         known, now = await known_places(conn, keys), await db.now(conn)
         letters: list[tuple[Incoming, Fault]] = []
         moved: dict[Key, Place] = {}
@@ -46,7 +50,6 @@ class Adopting:
             else:
                 letters.append((incoming, fault))
         await _move_keys(conn, moved)
-        await delete_sent_already(conn, [incoming for _, _, incoming in own])
         await self._list_lost(conn, letters, now)
 
     async def _adopt(self, conn: Connection, incoming: Incoming, now: datetime) -> Fault | None:
@@ -87,34 +90,51 @@ def _key(incoming: Incoming) -> Key:
 
 
 async def known_places(conn: Connection, keys: Collection[Key]) -> dict[Key, Place]:
-    """The last place of each key that this database gave before the present epoch; nowhere for one it does not know."""
-    rows = await conn.fetch(
+    """The last place of each key that this database knows as sent, before the present epoch; nowhere for none.
+
+    What waits in the outbox has a place, but the bus may hold something else there.
+    """
+    epoch = await conn.fetchval("select epoch from chassis.identity")
+    waiting = await waiting_of_keys(conn, keys)
+    known = {}
+    for row in await _key_rows(conn, keys):
+        key, is_new = Key(row["topic"], row["key"]), row["epoch"] == epoch
+        before = Place(row["follows_epoch"] or 0, row["follows_version"] or 0)
+        known[key] = before if is_new else Place(row["epoch"], row["version"])
+        oldest = waiting.get(key, [])[:1]
+        if oldest and oldest[0].place.epoch < epoch:
+            known[key] = oldest[0].follows or NOWHERE
+    return {key: known.get(key, NOWHERE) for key in keys}
+
+
+async def first_unknown(conn: Connection, producer: str, batch: Iterable[Incoming]) -> Incoming | None:
+    """The first of our own events on the bus that this database does not know; None when it knows all of them.
+
+    An event is known by its place, or by its row that still waits: relayed, and not deleted when the relay died.
+    """
+    own = own_events(producer, batch)
+    keys = {_key(incoming) for incoming, _ in own}
+    waiting = await waiting_of_keys(conn, keys)
+    known = {Key(row["topic"], row["key"]): Place(row["epoch"], row["version"]) for row in await _key_rows(conn, keys)}
+    known |= {key: rows[0].follows or NOWHERE for key, rows in waiting.items()}
+    ids = {row.event_id for rows in waiting.values() for row in rows}
+    for incoming, place in own:
+        is_waiting = incoming.envelope is not None and incoming.envelope.id in ids
+        if place > known.get(_key(incoming), NOWHERE) and not is_waiting:
+            return incoming
+    return None
+
+
+async def _key_rows(conn: Connection, keys: Collection[Key]) -> Sequence[Mapping[str, Any]]:
+    rows: Sequence[Mapping[str, Any]] = await conn.fetch(
         """
-        select k.topic, k.key,
-               case when k.epoch = i.epoch then coalesce(k.follows_epoch, 0) else k.epoch end as epoch,
-               case when k.epoch = i.epoch then coalesce(k.follows_version, 0) else k.version end as version
-        from chassis.identity as i, chassis.key as k
+        select topic, key, epoch, version, follows_epoch, follows_version from chassis.key
         join unnest($1::text[], $2::text[]) as wanted (topic, key) using (topic, key)
         """,
         [key.topic for key in keys],
         [key.key for key in keys],
     )
-    found = {Key(row["topic"], row["key"]): Place(row["epoch"], row["version"]) for row in rows}
-    return {key: found.get(key, NOWHERE) for key in keys}
-
-
-async def given_places(conn: Connection, keys: Collection[Key]) -> dict[Key, Place]:
-    """The last place of each key that this database has given; nowhere for one it does not know."""
-    rows = await conn.fetch(
-        """
-        select topic, key, epoch, version from chassis.key
-        join unnest($1::text[], $2::text[]) as wanted (topic, key) using (topic, key)
-        """,
-        [key.topic for key in keys],
-        [key.key for key in keys],
-    )
-    found = {Key(row["topic"], row["key"]): Place(row["epoch"], row["version"]) for row in rows}
-    return {key: found.get(key, NOWHERE) for key in keys}
+    return rows
 
 
 async def _move_keys(conn: Connection, moved: Mapping[Key, Place]) -> None:
@@ -126,7 +146,7 @@ async def _move_keys(conn: Connection, moved: Mapping[Key, Place]) -> None:
             version = case when k.epoch = i.epoch then k.version else met.version end,
             follows_epoch = case when k.epoch = i.epoch then met.epoch end,
             follows_version = case when k.epoch = i.epoch then met.version end
-        from chassis.identity as i, unnest($1::text[], $2::text[], $3::integer[], $4::bigint[])
+        from chassis.identity as i, unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
             as met (topic, key, epoch, version)
         where k.topic = met.topic and k.key = met.key
         """,

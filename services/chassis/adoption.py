@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from schemas import Event, Received
 from services.chassis.db import Connection
+from services.chassis.handling import RunHandler
 from services.chassis.records import Incoming
 
 Adopt: TypeAlias = Callable[[Connection, Received[Any], datetime], Awaitable[bool]]
@@ -36,6 +37,7 @@ class Adoption:
     publishes: the topics (logical names) of its own events, in the order in which they are taken back.
     events: what taking back an event of a type means, the key locked; False where the database cannot have it back
       (that key is then parked as lost). A type that is missing here is lost too.
+    foresee: is shown, before the service reads on, what the others have ended for good since.
     settle: called once when everything is adopted, before anything else is read.
     finish: called once before relay and gate open.
     """
@@ -43,5 +45,6 @@ class Adoption:
     publishes: tuple[str, ...] = ()
     events: Mapping[type[Event], Adopt] = field(default_factory=dict)
     streams: Streams | None = None
+    foresee: RunHandler | None = None
     settle: Callable[[Connection], Awaitable[None]] = _nothing
     finish: Callable[[Connection], Awaitable[None]] = _nothing

@@ -158,7 +158,7 @@ async def running_tasks(service: Service, context: Context) -> AsyncIterator["as
     adoption = service.adoption(context)
     recovery = Recovery(service.name, settings, context.database, handlers.topics, adoption, context.admission)
     await recovery.begin()
-    runs["recovery"] = recovery.watch
+    runs["recovery"] = recovery.run
     if "consumer" in settings.roles and handlers.topics:
         consumer = Consumer(service.name, settings, context.database, handlers)
         runs["consumer"] = after(recovery.before_reading, consumer.run)
@@ -169,7 +169,7 @@ async def running_tasks(service: Service, context: Context) -> AsyncIterator["as
         runs["relay"] = Relay(service.name, settings, recovery.before_sending).run
     if "jobs" in settings.roles:
         jobs = [*service.jobs(context), FORGET_OLD_KEYS]
-        runs["jobs"] = after(recovery.finished, lambda: run_jobs(context.database, jobs))
+        runs["jobs"] = after(recovery.in_order, lambda: run_jobs(context.database, jobs))
     unfit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks = [asyncio.create_task(supervise(name, _or_unfit(each, unfit)), name=name) for name, each in runs.items()]
     try:

@@ -66,7 +66,8 @@ class Consumer:
 
     def _subscribe(self, ended: "asyncio.Future[None]") -> KafkaBroker:
         broker = KafkaBroker(
-            self._settings.kafka,
+            # One text with commas would be taken for one host.
+            self._settings.kafka.split(","),
             client_id=f"lotse-{self._service}",
             security=kafka_security(self._settings),
             graceful_timeout=STOP_SECONDS,
@@ -108,7 +109,7 @@ class Consumer:
         if self._places.reread_after_hole(consumer, batch):
             return
         records = [_record(self._settings, record) for record in batch]
-        if await self._inbox.apply(records):
+        if await self._inbox.apply(records, self._places.believed()):
             self._places.passed(batch)
             self.progress.sign()
             await _commit_for_monitoring(consumer, batch)
@@ -225,6 +226,12 @@ class _Places:
         log.warning("offsets_skipped_reading_again", partitions=len(holes))
         self._go_to(consumer, {partition: self._next.get(partition, offset) for partition, offset in first.items()})
         return True
+
+    def believed(self) -> dict[Partition, int]:
+        """Where the database stood when this process last read or moved it; others can only have moved it further."""
+        return {
+            Partition(self._settings.logical(each.topic), each.partition): offset for each, offset in self._next.items()
+        }
 
     def passed(self, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         """The batch is applied."""

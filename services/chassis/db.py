@@ -28,6 +28,10 @@ KEEPALIVES = {
 }
 
 
+# The history of the server's log: another one after every failover and every point-in-time recovery.
+TIMELINE = "select case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end"
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same work can succeed later without a change of code or data."""
     if isinstance(error, asyncpg.PostgresError):
@@ -58,9 +62,11 @@ async def now(conn: Connection) -> datetime:
 class Database:
     """One pool of connections to a service's database."""
 
-    def __init__(self, pool: Any, on_commit: Callable[[], None]) -> None:
-        self._pool = pool
-        self.on_commit = on_commit
+    def __init__(self) -> None:
+        self._pool: Any = None
+        self._timeline: str | None = None
+        self.on_commit: Callable[[], None] = lambda: None
+        self.on_new_timeline: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, url: str, name: str, *, min_size: int = 1, max_size: int = 16) -> "Database":
@@ -68,20 +74,29 @@ class Database:
 
         min_size: with 0 the first use connects, not this.
         """
-        pool = await asyncpg.create_pool(
+        database = cls()
+        database._pool = await asyncpg.create_pool(
             url,
             min_size=min_size,
             max_size=max_size,
             timeout=10,
             command_timeout=60,
-            init=_codecs,
+            init=database._prepare,
             server_settings={
                 "application_name": name,
                 "idle_in_transaction_session_timeout": "60s",
                 **KEEPALIVES,
             },
         )
-        return cls(pool, on_commit=lambda: None)
+        return database
+
+    async def _prepare(self, conn: Connection) -> None:
+        """Look at each new connection: behind the same address there may be a server that knows less than the last."""
+        await _codecs(conn)
+        timeline = await conn.fetchval(TIMELINE)
+        if timeline is not None and self._timeline not in (None, timeline):
+            self.on_new_timeline()
+        self._timeline = timeline or self._timeline
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+from services.chassis import db
 from services.chassis.config import StartError
 from services.chassis.db import Connection
 
@@ -54,7 +55,7 @@ async def raise_epoch(conn: Connection) -> str | None:
         set system_identifier = s.system_identifier::text, database_oid = d.oid::bigint, recovery = 'adopting',
             epoch = next.epoch, source = regexp_replace(i.source, '[0-9]+$', next.epoch::text)
         from pg_control_system() as s, pg_database as d,
-             lateral (select greatest(i2.epoch + 1, extract(epoch from clock_timestamp())::integer) as epoch
+             lateral (select greatest(i2.epoch + 1, extract(epoch from clock_timestamp())::bigint) as epoch
                       from chassis.identity as i2) as next
         where d.datname = current_database()
         returning i.source
@@ -72,3 +73,14 @@ async def recovery(conn: Connection) -> Recovery:
 async def set_recovery(conn: Connection, stage: Recovery) -> None:
     """Go on to the next stage."""
     await conn.execute("update chassis.identity set recovery = $1", stage)
+
+
+async def may_have_gone_back(conn: Connection) -> bool:
+    """Whether the server's log has another history than when the bus was last compared; not before the first time."""
+    before: str | None = await conn.fetchval("select timeline from chassis.identity")
+    return before is not None and before != await conn.fetchval(db.TIMELINE)
+
+
+async def note_checked(conn: Connection) -> None:
+    """The bus holds nothing of ours that is unknown here."""
+    await conn.execute("update chassis.identity set timeline = $1", await conn.fetchval(db.TIMELINE))

@@ -6,7 +6,7 @@ so that a failing case stops no other. Transient errors wait here and never park
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -19,7 +19,7 @@ from services.chassis.keys import Key, lock_keys
 from services.chassis.latency import TO_APPLIED, Stopwatch
 from services.chassis.log import describe, set_correlation_id
 from services.chassis.metrics import APPLIED, BATCH_RETRIES, DUPLICATES, PARKED
-from services.chassis.offsets import Abandoned, Partition
+from services.chassis.offsets import Abandoned, Partition, WentBack
 from services.chassis.planning import Known, Plan, plan
 from services.chassis.records import Fault, Incoming, Record, read
 from services.chassis.supervise import Backoff
@@ -53,38 +53,39 @@ class Inbox:
         self._alarm = alarm or ParkingAlarm()
         self._progress = progress or Progress()
 
-    async def apply(self, records: Sequence[Record]) -> bool:
+    async def apply(self, records: Sequence[Record], believed: Mapping[Partition, int] | None = None) -> bool:
         """Apply a batch, waiting out what passes by itself.
 
+        believed: where this process knows the stored offsets to stand at least.
         Returns False when another process has gone past it already (a zombie after a rebalance): nothing was
-        applied then. Raises ConsumerStopped when too many keys would be parked.
+        applied then. Raises ConsumerStopped when too many keys would be parked, WentBack when the database is older.
         """
         set_correlation_id(None)
         with tracing.batch("apply", (record.headers for record in records)):
-            return await self._until_applied([read(record) for record in records])
+            return await self._until_applied([read(record) for record in records], believed or {})
 
-    async def _until_applied(self, batch: Sequence[Incoming]) -> bool:
+    async def _until_applied(self, batch: Sequence[Incoming], believed: Mapping[Partition, int]) -> bool:
         backoff = Backoff()
         while True:
             try:
-                await self._together(batch)
+                await self._together(batch, believed)
                 return True
             except Abandoned:
                 return False
-            except ConsumerStopped:
+            except (ConsumerStopped, WentBack):
                 raise
             except Exception as error:
                 BATCH_RETRIES.inc()
                 if not db.is_transient(error):
                     log.warning("batch_failed_trying_key_by_key", events=len(batch), error=describe(error))
-                    return await self._key_by_key(batch)
+                    return await self._key_by_key(batch, believed)
                 log.warning("batch_will_be_retried", events=len(batch), error=describe(error))
                 self._progress.sign()
                 await asyncio.sleep(backoff.next())
 
-    async def _together(self, batch: Sequence[Incoming]) -> None:
+    async def _together(self, batch: Sequence[Incoming], believed: Mapping[Partition, int]) -> None:
         async with self._database.transaction() as conn:
-            await offsets.advance(conn, [incoming.record for incoming in batch])
+            await offsets.advance(conn, [incoming.record for incoming in batch], believed)
             result = await self._plan(conn, batch, {})
             now = await db.now(conn)
             watch = Stopwatch(now)
@@ -92,13 +93,13 @@ class Inbox:
             await self._write(conn, result, now)
         self._count(result, watch)
 
-    async def _key_by_key(self, batch: Sequence[Incoming]) -> bool:
+    async def _key_by_key(self, batch: Sequence[Incoming], believed: Mapping[Partition, int]) -> bool:
         for group in _by_key(batch):
             await self._one_key(group)
             self._progress.sign()
         try:
             async with self._database.transaction() as conn:
-                await offsets.advance(conn, [incoming.record for incoming in batch])
+                await offsets.advance(conn, [incoming.record for incoming in batch], believed)
         except Abandoned:
             return False
         return True

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from services.chassis.config import StartError
 from services.chassis.db import Connection
 from services.chassis.records import Record
 
@@ -18,8 +19,15 @@ class Abandoned(Exception):
     """Another process has already gone past this batch's first offset; its work must not be applied again."""
 
 
-async def advance(conn: Connection, batch: Sequence[Record]) -> None:
-    """Move the offsets of the batch's partitions past it. Raises Abandoned when one is already further on."""
+class WentBack(StartError):
+    """The database has forgotten what this process applied: it was set back behind our back."""
+
+
+async def advance(conn: Connection, batch: Sequence[Record], believed: Mapping[Partition, int] | None = None) -> None:
+    """Move the offsets of the batch's partitions past it. Raises Abandoned when one is already further on.
+
+    believed: where this process knows the offsets to stand at least. Raises WentBack when one stands before that.
+    """
     first: dict[Partition, int] = {}
     last: dict[Partition, int] = {}
     for record in batch:
@@ -27,22 +35,28 @@ async def advance(conn: Connection, batch: Sequence[Record]) -> None:
         first.setdefault(where, record.offset)
         last[where] = record.offset
     partitions = sorted(first)
+    least = believed or {}
     moved = await conn.fetch(
         """
         update chassis.next_offset as stored set next_offset = batch.last_offset + 1
-        from (select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
-              as given (topic, partition, first_offset, last_offset) order by topic, partition) as batch
+        from (select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+              as given (topic, partition, first_offset, last_offset, least) order by topic, partition) as batch
         where stored.topic = batch.topic and stored.partition = batch.partition
-          and stored.next_offset <= batch.first_offset
+          and stored.next_offset between batch.least and batch.first_offset
         returning 1
         """,
         [where.topic for where in partitions],
         [where.partition for where in partitions],
         [first[where] for where in partitions],
         [last[where] for where in partitions],
+        [least.get(where, 0) for where in partitions],
     )
-    if len(moved) != len(partitions):
-        raise Abandoned
+    if len(moved) == len(partitions):
+        return
+    now = await stored(conn, partitions)
+    if any(now.get(where, 0) < offset for where, offset in least.items() if where in first):
+        raise WentBack("The database has forgotten what was applied: it went back to an older state while we ran.")
+    raise Abandoned
 
 
 async def stored(conn: Connection, partitions: Iterable[Partition]) -> Mapping[Partition, int]:

@@ -1,34 +1,12 @@
 """What waits in the outbox of a restored database gets its versions anew, behind what the bus already has."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from schemas import Place, place_of
+from schemas import Place
 from services.chassis.adopting import known_places
 from services.chassis.db import Connection
 from services.chassis.keys import Key, lock_keys
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A row of the outbox: where it stood, and what it followed if it was the first of its epoch."""
-
-    seq: int
-    headers: Mapping[str, str]
-
-    @property
-    def place(self) -> Place:
-        """Epoch and version it was given."""
-        return place_of(self.headers["ce_source"], int(self.headers["ce_sequence"]))[1]
-
-    @property
-    def follows(self) -> Place | None:
-        """The place right before it."""
-        if self.place.version > 1:
-            return Place(self.place.epoch, self.place.version - 1)
-        named = self.headers.get("ce_follows")
-        return Place(*map(int, named.split(":"))) if named else None
+from services.chassis.waiting import Waiting, waiting_of_topics
 
 
 async def renumber(conn: Connection, topics: Sequence[str], met: Mapping[Key, Place]) -> int:
@@ -38,28 +16,23 @@ async def renumber(conn: Connection, topics: Sequence[str], met: Mapping[Key, Pl
     that was sent. Waits for transactions that hold one of the keys.
     """
     source, epoch = await conn.fetchrow("select source, epoch from chassis.identity")
-    await lock_keys(conn, (await _waiting(conn, topics)).keys())
-    waiting = await _waiting(conn, topics)
+    waiting = await _locked(conn, topics)
     known = await known_places(conn, waiting.keys())
     for key, rows in waiting.items():
-        # A row of an old epoch says itself what was sent before it; one of this epoch, what was known when it was made.
-        before = rows[0].follows if rows[0].place.epoch < epoch else known[key]
-        last = max((place for place in (before, met.get(key)) if place and place.version), default=None)
+        last = max((place for place in (known[key], met.get(key)) if place and place.version), default=None)
         for version, row in enumerate(rows, 1):
             await _rewrite(conn, row, source, version, last if version == 1 else None)
         await _go_on(conn, key, Place(epoch, len(rows)), last)
     return sum(map(len, waiting.values()))
 
 
-async def _waiting(conn: Connection, topics: Sequence[str]) -> dict[Key, list[Waiting]]:
-    rows = await conn.fetch(
-        "select seq, topic, key, headers from chassis.outbox where topic = any($1::text[]) order by seq", list(topics)
-    )
-    found: dict[Key, list[Waiting]] = defaultdict(list)
-    for row in rows:
-        headers = dict(zip(row["headers"][::2], row["headers"][1::2], strict=True))
-        found[Key(row["topic"], row["key"])].append(Waiting(row["seq"], headers))
-    return found
+async def _locked(conn: Connection, topics: Sequence[str]) -> dict[Key, list[Waiting]]:
+    """All that waits, with its keys locked: what commits while one is waited for is looked at again."""
+    locked: set[Key] = set()
+    while new := (waiting := await waiting_of_topics(conn, topics)).keys() - locked:
+        await lock_keys(conn, new)
+        locked |= new
+    return waiting
 
 
 async def _rewrite(conn: Connection, row: Waiting, source: str, version: int, follows: Place | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import NoError
+from aiokafka.errors import NoError, UnknownTopicOrPartitionError, for_code
 
 from services.chassis.config import Settings
 from services.chassis.db import Connection
@@ -36,6 +36,12 @@ class Tail:
         partitions = [part for topic in topics for part in self._partitions(topic)]
         ends = await self._consumer.end_offsets(partitions)
         return {self._logical(part): offset for part, offset in ends.items()}
+
+    async def beginnings(self, topics: Sequence[str]) -> dict[Partition, int]:
+        """The first offset that every partition of these topics still has."""
+        partitions = [part for topic in topics for part in self._partitions(topic)]
+        beginnings = await self._consumer.beginning_offsets(partitions)
+        return {self._logical(part): offset for part, offset in beginnings.items()}
 
     async def read(
         self, topic: str, ends: Mapping[Partition, int], sent: Mapping[Partition, int]
@@ -118,11 +124,13 @@ async def _partition_numbers(client: Mapping[str, Any], names: Sequence[str]) ->
         described = await admin.describe_topics(list(names)) if names else []
     finally:
         await admin.close()
-    return {
-        topic["topic"]: sorted(part["partition"] for part in topic["partitions"])
-        for topic in described
-        if topic["error_code"] == NoError.errno
-    }
+    numbers = {}
+    for topic in described:
+        # A topic that is refused, or not known yet, must not look like one without records.
+        if topic["error_code"] not in (NoError.errno, UnknownTopicOrPartitionError.errno):
+            raise for_code(topic["error_code"])(topic["topic"])
+        numbers[topic["topic"]] = sorted(part["partition"] for part in topic["partitions"])
+    return numbers
 
 
 async def sent_offsets(conn: Connection) -> dict[Partition, int]:
@@ -133,12 +141,19 @@ async def sent_offsets(conn: Connection) -> dict[Partition, int]:
 
 async def set_sent_offsets(conn: Connection, offsets: Mapping[Partition, int]) -> None:
     """Note what has been read of our own up to these offsets, also where the bus itself is older than before."""
+    await conn.execute("delete from chassis.sent_offset")
+    await raise_sent_offsets(conn, offsets)
+
+
+async def raise_sent_offsets(conn: Connection, offsets: Mapping[Partition, int]) -> None:
+    """Note that nothing of ours is unknown up to these offsets; those that stand further on stay."""
     places = sorted(offsets)
     await conn.execute(
         """
         insert into chassis.sent_offset (topic, partition, next_offset)
         select * from unnest($1::text[], $2::integer[], $3::bigint[])
-        on conflict (topic, partition) do update set next_offset = excluded.next_offset
+        on conflict (topic, partition) do update
+        set next_offset = greatest(sent_offset.next_offset, excluded.next_offset)
         """,
         [where.topic for where in places],
         [where.partition for where in places],

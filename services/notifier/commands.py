@@ -106,6 +106,7 @@ async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Co
 
 
 async def _write(conn: Connection, office: Office, entries: Sequence[Entry], ledger: Ledger, now: datetime) -> None:
+    await _lock_deliveries(conn, entries)
     numbered = await _number(conn, entries)
     records = [office.record(entry, party, number) for entry, party, number in numbered]
     numbers: dict[tuple[UUID, PartnerSlug], int | None] = {
@@ -115,9 +116,9 @@ async def _write(conn: Connection, office: Office, entries: Sequence[Entry], led
     lines = [_line(entry, numbers.get((entry.event.id, entry.partner))) for entry in entries]
     await outbox.append_to_streams(conn, records)
     await store.insert_lines(conn, lines, now)
-    await _report(
-        conn, [line for line in lines if not ledger.is_reported(line.event_id, line.partner, line.number)], now
-    )
+    news = [line for line in lines if not ledger.is_reported(line.event_id, line.partner, line.number)]
+    await _report(conn, news, now)
+    await store.forget_found(conn, [entry.found for entry in entries if entry.found])
 
 
 def _count(office: Office, events: Sequence[Received[Event]], entries: Sequence[Entry]) -> None:
@@ -135,15 +136,23 @@ def _result(entry: Entry) -> str:
     return "closing" if entry.event.data.closing else "told"
 
 
+async def _lock_deliveries(conn: Connection, entries: Iterable[Entry]) -> None:
+    """After the keys of the events: the keys of the deliveries, then the streams, each sorted.
+
+    Whoever holds one of these waits for no key of an event any more, so that two processes never wait for each other
+    crosswise.
+    """
+    partners = {entry.partner for entry in entries if entry.party is not None or entry.found is not None}
+    if partners:
+        await lock_keys(conn, [Key(Topic.DELIVERIES, partner) for partner in partners])
+
+
 async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, Party, int]]:
     """Give each entry that is told the next number of its partner's stream; entries that are not told stay out."""
     told = [(entry, entry.party) for entry in entries if entry.party is not None]
     partners = {entry.partner for entry, _ in told}
     if not partners:
         return []
-    # After the keys of the events: the keys of the deliveries, then the streams, each sorted. Whoever holds one
-    # of these waits for no key of an event any more, so that two processes never wait for each other crosswise.
-    await lock_keys(conn, [Key(Topic.DELIVERIES, partner) for partner in partners])
     numbers = await store.lock_streams(conn, partners)
     numbered = []
     for entry, party in told:
@@ -176,6 +185,16 @@ def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     rest = iter(items)
     while batch := tuple(islice(rest, size)):
         yield batch
+
+
+async def foresee(conn: Connection, events: Sequence[Received[Event]], now: datetime) -> None:
+    """Take in what was ended since a backup, before anything else is judged: nothing is told that was ended since."""
+    cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
+    consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
+    for event in events:
+        consents.apply(event.data)
+    await store.save_consents(conn, consents.changed)
+    await store.save_erased(conn, consents.newly_erased, now)
 
 
 async def adopt_stream(conn: Connection, office: Office, partner: str, batch: Sequence[Incoming]) -> None:

@@ -63,7 +63,8 @@ def adoption(context: Context) -> Adoption:
         publishes=(Topic.DELIVERIES,),
         events={PartnerInformed: on_own_informed},
         streams=Streams(frozenset(context.partners.slugs), store.next_number, adopt_stream),
-        finish=store.clear_found,
+        foresee=commands.foresee,
+        finish=store.forget_known_found,
     )
 
 

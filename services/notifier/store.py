@@ -237,6 +237,25 @@ async def found_of(conn: Connection, events: Collection[UUID]) -> list[Found]:
     return [Found(row["event_id"], PartnerSlug(row["partner"]), row["number"], row["reported_number"]) for row in rows]
 
 
-async def clear_found(conn: Connection) -> None:
-    """The recovery is over."""
-    await conn.execute("delete from notifier.found")
+async def forget_found(conn: Connection, found: Collection[Found]) -> None:
+    """The ledger has these again."""
+    if not found:
+        return
+    await conn.execute(
+        """
+        delete from notifier.found using unnest($1::uuid[], $2::text[]) as known (event_id, partner)
+        where found.event_id = known.event_id and found.partner = known.partner
+        """,
+        [each.event_id for each in found],
+        [each.partner for each in found],
+    )
+
+
+async def forget_known_found(conn: Connection) -> None:
+    """Drop what the ledger had all along; what a parked key still waits to be told of stays."""
+    await conn.execute(
+        """
+        delete from notifier.found using notifier.told
+        where found.event_id = told.event_id and found.partner = told.partner
+        """
+    )

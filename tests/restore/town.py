@@ -101,9 +101,12 @@ class Town(World):
 
     async def set_back(self, name: str, copy: str) -> None:
         """Stop a service and give it the copy in place of its database."""
-        part = self.parts[name]
-        await part.stop()
-        old = _database(part.url)
+        await self.parts[name].stop()
+        await self.replace_database(name, copy)
+
+    async def replace_database(self, name: str, copy: str) -> None:
+        """Put the copy in the place of a service's database, whether it runs or not."""
+        old = _database(self.parts[name].url)
         await self._admin(f'drop database "{old}" with (force)')
         await self._admin(f'create database "{old}" template {copy} owner lotse_{name}')
 

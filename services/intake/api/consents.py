@@ -217,7 +217,10 @@ async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | 
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
         consent = await consent_of_partner(conn, consent_id, partner)
-        return consent if isinstance(consent, Refusal) else [case_key(consent.case_id)]
+        if isinstance(consent, Refusal):
+            # What a restored database does not know yet may be there in a moment.
+            return context.admission.refusal("recovering") or consent
+        return [case_key(consent.case_id)]
 
     async def act(conn: Connection, now: datetime) -> Sequence[str]:
         await withdraw_consent(conn, consent_id, unit, now)

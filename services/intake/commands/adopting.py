@@ -56,10 +56,8 @@ async def adopt_ended(conn: Connection, received: Received[ConsentEvent], state:
 
 
 async def adopt_erased(conn: Connection, received: Received[PersonErased]) -> bool:
-    """Erase a person again: the vault is emptied now, the data key by its job; False where the person is not there."""
-    key_id = await persons.mark_erased(conn, received.data.case_id, received.time, received.data.reason)
-    if key_id is None:
-        return False
+    """Erase a person again: the vault is emptied now, the data key by its job. Of one not there nothing is left."""
+    await persons.mark_erased(conn, received.data.case_id, received.time, received.data.reason)
     await persons.delete_sealed(conn, received.data.case_id)
     return True
 

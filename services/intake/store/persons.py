@@ -114,19 +114,18 @@ async def mark_erased_if_never_consented(conn: Connection, case_id: CaseId, now:
     return key_id
 
 
-async def mark_erased(conn: Connection, case_id: CaseId, at: datetime, reason: ErasureReason) -> UUID | None:
-    """Mark a person as erased, the first time stays; returns the id of the data key, None for an unknown person."""
-    key_id: UUID | None = await conn.fetchval(
+async def mark_erased(conn: Connection, case_id: CaseId, at: datetime, reason: ErasureReason) -> None:
+    """Mark a person as erased, if there is one; the first time stays."""
+    await conn.execute(
         """
         update intake.person
         set erased_at = coalesce(erased_at, $2), erasure_reason = coalesce(erasure_reason, $3)
-        where case_id = $1 returning key_id
+        where case_id = $1
         """,
         case_id,
         at,
         reason,
     )
-    return key_id
 
 
 async def delete_sealed(conn: Connection, case_id: CaseId) -> None:
