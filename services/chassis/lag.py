@@ -16,6 +16,7 @@ from services.chassis.db import Connection, Database
 from services.chassis.log import describe
 from services.chassis.metrics import KAFKA_UP, LAG, STALLED
 from services.chassis.offsets import Partition
+from services.chassis.patience import to_its_end
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class LagWatch:
             **self._settings.kafka_credentials(),
         )
         try:
-            await client.start()
+            await to_its_end(client.start())
             while True:
                 await self._look(client)
                 await asyncio.sleep(LOOK_SECONDS)

@@ -1,9 +1,8 @@
 """The end of what this service wrote to the bus, read from behind the last record its database knows as sent."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,14 +12,12 @@ from services.chassis.config import Settings
 from services.chassis.db import Connection
 from services.chassis.foreign_headers import read_any_header_name
 from services.chassis.offsets import Partition
+from services.chassis.patience import to_its_end
 from services.chassis.records import Record
 
 RECORDS_A_READ = 500
 READ_MS = 200
 REQUEST_MS = 10_000
-STOP_SECONDS = 3.0
-
-T = TypeVar("T")
 
 
 class Tail:
@@ -96,24 +93,13 @@ async def open_tail(service: str, settings: Settings, topics: Sequence[str]) -> 
         **settings.kafka_credentials(),
     }
     read_any_header_name()
-    numbers = await _unbroken(_partition_numbers(client, [settings.physical(topic) for topic in topics]))
+    numbers = await to_its_end(_partition_numbers(client, [settings.physical(topic) for topic in topics]))
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="none", **client)
     try:
-        await _unbroken(consumer.start())
+        await to_its_end(consumer.start())
         yield Tail(settings, consumer, numbers)
     finally:
         await consumer.stop()
-
-
-async def _unbroken(starting: Coroutine[Any, Any, T]) -> T:
-    """Await a client's start to its end also when we are cancelled in it: broken off, it forgets open connections."""
-    task = asyncio.ensure_future(starting)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=STOP_SECONDS)
-        task.cancel()
-        raise
 
 
 async def _partition_numbers(client: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[int]]:

@@ -23,6 +23,7 @@ from services.chassis.config import Settings
 from services.chassis.db import Connection
 from services.chassis.log import describe
 from services.chassis.offsets import Partition
+from services.chassis.patience import to_its_end
 
 log = structlog.get_logger()
 
@@ -214,7 +215,7 @@ class ConsumerWatch:
                 **self._settings.kafka_credentials(),
             )
             self._client = client
-            await client.start()
+            await to_its_end(client.start())
 
     async def _disconnect(self) -> None:
         client, conn = self._client, self._conn

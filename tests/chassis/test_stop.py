@@ -23,7 +23,8 @@ from tests.harness import ROOT, issuer
 
 __all__ = ["settings"]
 
-AT_MOST_SECONDS = 10
+# Ten is promised and held on a machine of its own; here other tests run beside it.
+AT_MOST_SECONDS = 20
 
 
 class Busy:
