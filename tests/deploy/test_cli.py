@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from deploy.cli.doctor import examine, install_command, java_version
 from deploy.cli.plan import Cluster, desired_cluster
@@ -129,17 +131,19 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(stack: Stack, tmp_path: Pa
 
 
 async def test_watch_shows_what_the_partner_may_read(stack: Stack) -> None:
-    """With the partner's own password, one CloudEvent a line."""
+    """With the partner's own password, one CloudEvent a line; what other tests left in the stream comes before."""
     partners = load_partners(CHECKOUT / "deploy" / "partners")
     provision_kafka(stack.kafka, stack.secrets, partners)
     password = kafka_passwords(stack.secrets, partners)["lotse-notifier"]
     producer = AIOKafkaProducer(**stack.kafka.asyncio_client("lotse-notifier", password))
     await producer.start()
-    await producer.send_and_wait(STREAM, b'{"field": "opening_hours"}', key=b"offer-7", headers=HEADERS)
+    sent = await producer.send_and_wait(STREAM, b'{"field": "opening_hours"}', key=b"offer-7", headers=HEADERS)
     await producer.stop()
-    told = lotse(stack.layout.root, "watch", "caritas-koblenz", "--from-beginning", "--limit", "1", "--json")
+    before = AdminClient(stack.kafka.client()).list_offsets({TopicPartition(STREAM, 0): OffsetSpec.earliest()})
+    limit = str(sent.offset + 1 - next(iter(before.values())).result(30).offset)
+    told = lotse(stack.layout.root, "watch", "caritas-koblenz", "--from-beginning", "--limit", limit, "--json")
     assert told.returncode == 0, told.stderr
-    event = json.loads(told.stdout)
+    event = json.loads(told.stdout.splitlines()[-1])
     assert event["type"] == "lotse.offer.changed.v1"
     assert event["data"] == {"field": "opening_hours"}
 
