@@ -18,6 +18,8 @@ from deploy.topology import KEYS_DATABASE, SERVICES, Service
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
+# Where traces go is the same for every service, and no secret.
+TRACING = ("LOTSE_OTLP_ENDPOINT", "LOTSE_TRACE_RATIO")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ def service_ports(layout: Layout) -> dict[str, int]:
 
 
 def service_environment(stack: Stack, service: Service, port: int, sources: Sources) -> dict[str, str]:
-    """The environment of a service's process: ours without any LOTSE_ variable, and what this service may know."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOTSE_")}
+    """The environment of a service's process: ours without any LOTSE_ variable but where traces go, and what this
+    service may know.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("LOTSE_") or name in TRACING
+    }
     own = {
         "LOTSE_DATABASE_URL": stack.databases[f"lotse_{service.name}"],
         "LOTSE_KAFKA": stack.kafka.bootstrap,

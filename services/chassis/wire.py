@@ -1,7 +1,7 @@
 """The HTTP connection below the API: whoever never finishes a request's head, in size or in time, is let go.
 
 uvicorn waits for the end of a head as long as it takes and keeps all of it, and of trailers after a body as well:
-enough slow connections, or one endless header, would take a process down without a token.
+enough slow connections, or one endless header, would take a process down without a token. So would enough idle ones.
 """
 
 import json
@@ -14,13 +14,19 @@ from services.chassis.problems import Refusal, problem_response
 
 HEAD_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 * 1024
+MAX_CONNECTIONS = 1000
 
 HEAD_TOO_SLOW = Refusal(408, "head-too-slow", f"Address and headers must arrive within {HEAD_SECONDS:g} s.")
 HEAD_TOO_LARGE = Refusal(431, "head-too-large", f"Address and headers have at most {MAX_HEAD_BYTES} bytes.")
+TOO_MANY_CONNECTIONS = Refusal(
+    503, "too-many-connections", "Too many connections are open; nothing was stored, try again.", retry_after_seconds=5
+)
 
 
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's own protocol with an end to the wait for a head; bodies are bounded in `bodies`."""
+    """uvicorn's own protocol with an end to the wait for a head and to the number of connections; bodies are bounded
+    in `bodies`.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,9 +34,11 @@ class BoundedHead(HttpToolsProtocol):
         self._head_ends: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
-        """A connection that says nothing is let go as well."""
+        """A connection that says nothing is let go as well, and one too many at once."""
         super().connection_made(transport)
         self._expect_head()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse(TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""

@@ -234,6 +234,28 @@ async def test_a_head_that_never_ends_is_let_go(quick: tuple[Running, int], raw:
     assert b"head-too-slow" in answer
 
 
+async def test_one_connection_too_many_is_let_go_and_the_others_stay(
+    quick: tuple[Running, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle connections cost memory and file descriptors: their number is bounded, and one that ends makes room."""
+    monkeypatch.setattr(wire, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 10)
+    alive = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with connection(quick[1]) as (_, idle):
+        async with connection(quick[1]) as (reader, writer):
+            async with connection(quick[1]) as (refused, _):
+                answer = await said(refused)
+            assert statuses(answer) == [503]
+            assert b"too-many-connections" in answer
+            assert b"retry-after: 5" in answer.lower()
+            writer.write(alive)
+            assert statuses(await _chunk(reader)) == [200]
+        async with connection(quick[1]) as (reader, writer):
+            writer.write(alive)
+            assert statuses(await _chunk(reader)) == [200]
+        assert not idle.is_closing()
+
+
 @pytest.mark.parametrize("length", [b"Content-Length: 400", CHUNKED])
 async def test_a_body_that_never_ends_is_let_go(quick: tuple[Running, int], length: bytes) -> None:
     """However its length is given; nothing is stored, no connection of the database was held."""

@@ -17,7 +17,9 @@ from deploy.cli.plan import Cluster, desired_cluster
 from deploy.cli.provision import kafka_passwords, provision_kafka
 from deploy.cli.watch import to_event, to_line
 from deploy.local.layout import CHECKOUT, layout_at
+from deploy.local.services import Sources, service_environment
 from deploy.local.stack import Stack
+from deploy.topology import SERVICES
 from schemas.partner_file import load_partners
 
 STREAM = "lotse.partner.caritas-koblenz.v1"
@@ -130,7 +132,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(stack: Stack, tmp_path: Pa
     assert not (stack.secrets.for_services / "pairwise-neu-koblenz").exists()
 
 
-async def test_watch_shows_what_the_partner_may_read(stack: Stack) -> None:
+async def test_watch_shows_what_the_partner_may_read(stack: Stack, kafka_admin: AdminClient) -> None:
     """With the partner's own password, one CloudEvent a line; what other tests left in the stream comes before."""
     partners = load_partners(CHECKOUT / "deploy" / "partners")
     provision_kafka(stack.kafka, stack.secrets, partners)
@@ -139,7 +141,7 @@ async def test_watch_shows_what_the_partner_may_read(stack: Stack) -> None:
     await producer.start()
     sent = await producer.send_and_wait(STREAM, b'{"field": "opening_hours"}', key=b"offer-7", headers=HEADERS)
     await producer.stop()
-    before = AdminClient(stack.kafka.client()).list_offsets({TopicPartition(STREAM, 0): OffsetSpec.earliest()})
+    before = kafka_admin.list_offsets({TopicPartition(STREAM, 0): OffsetSpec.earliest()})
     limit = str(sent.offset + 1 - next(iter(before.values())).result(30).offset)
     told = lotse(stack.layout.root, "watch", "caritas-koblenz", "--from-beginning", "--limit", limit, "--json")
     assert told.returncode == 0, told.stderr
@@ -169,3 +171,16 @@ def test_the_desired_cluster_of_no_partner_has_the_services_only() -> None:
     """Before the first partner file there is nobody to read anything."""
     desired: Cluster = desired_cluster([])
     assert all(user.startswith("lotse-") for user in desired.users)
+
+
+def test_services_are_told_where_traces_go_and_nothing_else_of_our_settings(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting of the shell that started the stack must not change what a service connects to."""
+    monkeypatch.setenv("LOTSE_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    monkeypatch.setenv("LOTSE_DATABASE_URL", "postgresql://elsewhere")
+    monkeypatch.setenv("LOTSE_WATCHDOG_SECONDS", "1")
+    told = service_environment(stack, SERVICES[1], 8002, Sources())
+    assert told["LOTSE_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
+    assert told["LOTSE_DATABASE_URL"] == stack.databases["lotse_referral"]
+    assert "LOTSE_WATCHDOG_SECONDS" not in told

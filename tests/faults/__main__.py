@@ -8,10 +8,11 @@ import asyncio
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from tests.faults.run import BROKEN, FULL, SHORT, SOAK, Result, Sizes, play
+from tests.faults.run import BROKEN, FULL, SHORT, SOAK, Result, Sizes, broken_off, play
 from tests.faults.scenarios.mutants import MUTANTS
 from tests.faults.scenarios.registry import SCENARIOS, Scenario
 from tests.faults.site import Site
@@ -45,7 +46,11 @@ def play_all(scenarios: Sequence[Scenario], sizes: Sizes) -> Iterator[Result]:
 
 def _played(site: Site, scenario: Scenario, sizes: Sizes) -> Result:
     began = time.monotonic()
-    result = asyncio.run(play(site, scenario.name, scenario.strike, sizes))
+    try:
+        result = asyncio.run(play(site, scenario.name, scenario.strike, sizes))
+    except Exception as error:  # one scenario that breaks off is a finding, and the others are played
+        traceback.print_exc()
+        result = broken_off(scenario.name, error)
     say(
         f"{time.monotonic() - began:5.0f} s  {scenario.name}: {result.acknowledged} acknowledged, "
         f"{result.received} received, {result.lost} lost, {result.out_of_order} out of order, "

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     NUMBERS = "numbers"
     PARKED = "parked"
     ANSWER = "answer"
+    STOPPED = "the scenario did not come to its end"
 
 
 COUNTED_AS_LOST = frozenset({Fault.LOST, Fault.GAP})

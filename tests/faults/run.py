@@ -222,6 +222,11 @@ async def play(site: Site, name: str, strike: Strike, sizes: Sizes) -> Result:
         )
 
 
+def broken_off(name: str, error: Exception) -> Result:
+    """What is left of a scenario that did not come to its end: nothing was judged, and that is a finding."""
+    return Result(name, 0, 0, 0.0, [Finding(Fault.STOPPED, "nobody", repr(error))], 0, {})
+
+
 async def _recover(run: Run) -> float:
     """Wait for everything, then let the load come to its end; returns the seconds until all had arrived."""
     began = time.monotonic()

@@ -12,7 +12,7 @@ from tests.faults.run import Result
 
 PAGE = CHECKOUT / "docs" / "delivery-guarantees.md"
 BEGIN, END = "<!-- make faults writes from here", "<!-- to here -->"
-HEAD = ("fault", "acknowledged", "received", "lost", "out of order", "recovery")
+HEAD = ("fault", "acknowledged", "received", "lost", "out of order", "otherwise wrong", "recovery")
 
 
 def rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
@@ -24,6 +24,7 @@ def rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
             str(result.received),
             str(result.lost),
             str(result.out_of_order),
+            str(len(result.findings) - result.lost - result.out_of_order),
             f"{result.recovery_seconds:.1f} s",
         )
         for result in results
@@ -32,7 +33,7 @@ def rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
 
 def as_markdown(results: Sequence[Result], caught: Sequence[str], sizes: str) -> str:
     """What the page says of this run. caught: the names of the broken Lotses that the checker found out."""
-    lines = [f"| {' | '.join(row)} |" for row in (HEAD, ("---", *["---:"] * 5), *rows(results))]
+    lines = [f"| {' | '.join(row)} |" for row in (HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *rows(results))]
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     parts = [f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {machine}, {sizes}.", "\n".join(lines)]
     if caught:

@@ -93,9 +93,9 @@ def dies_between_commit_and_poll() -> None:
     """The consumer's process ends when PostgreSQL has the effect and Kafka has not heard of it."""
     apply, batches = Inbox.apply, 0
 
-    async def wrapped(self: Inbox, records: Any) -> bool:
+    async def wrapped(self: Inbox, *batch: Any) -> bool:
         nonlocal batches
-        is_applied = await apply(self, records)
+        is_applied = await apply(self, *batch)
         batches += is_applied
         if batches > BATCHES_BEFORE_DEATH:
             _exit()
