@@ -5,12 +5,14 @@ Ends with 1 when anything was lost, out of order or otherwise wrong, or when a b
 
 import argparse
 import asyncio
+import shutil
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from tests.faults.run import BROKEN, FULL, SHORT, SOAK, Result, Sizes, broken_off, play
 from tests.faults.scenarios.mutants import MUTANTS
@@ -28,8 +30,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def play_all(scenarios: Sequence[Scenario], sizes: Sizes) -> Iterator[Result]:
-    """Each scenario on the site of the one before, unless that spoiled it or it asks for another kind."""
+def play_all(scenarios: Sequence[Scenario], sizes: Sizes, keep: Path | None) -> Iterator[Result]:
+    """Each scenario on the site of the one before, unless that spoiled it or it asks for another kind.
+
+    keep: the folder for the logs of those with findings.
+    """
     site: Site | None = None
     open_as = None
     with ExitStack() as opened:
@@ -40,6 +45,8 @@ def play_all(scenarios: Sequence[Scenario], sizes: Sizes) -> Iterator[Result]:
                 site = opened.enter_context(scenario.site())
             result = _played(site, scenario, sizes)
             yield result
+            if result.findings and keep is not None:
+                shutil.copytree(site.stack.layout.log, keep / scenario.name.replace(" ", "-"), dirs_exist_ok=True)
             if result.findings or scenario.spoils:
                 site = None
 
@@ -87,6 +94,7 @@ def main() -> int:
     parser.add_argument("--sizes", choices=SIZES, default="full")
     parser.add_argument("--only", nargs="*", default=[], metavar="WORDS", help="scenarios whose names contain one")
     parser.add_argument("--write", action="store_true", help=f"write the table to docs/{PAGE.name}")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the logs of scenarios with findings go")
     asked = parser.parse_args()
     chosen = [
         scenario
@@ -94,7 +102,7 @@ def main() -> int:
         if (asked.sizes == "soak" or not scenario.soak_only)
         and (not asked.only or any(word in scenario.name for word in asked.only))
     ]
-    results = list(play_all(chosen, SIZES[asked.sizes]))
+    results = list(play_all(chosen, SIZES[asked.sizes], asked.keep))
     caught, missed = catch_mutants(BROKEN) if not asked.only else ([], [])
     say("\n" + as_text(results))
     if asked.write:

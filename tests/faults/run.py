@@ -1,6 +1,7 @@
 """One scenario from the first change to the verdict: load before, during and after its fault."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from tests.faults.checker import (
 )
 from tests.faults.client import Client
 from tests.faults.ears import Ears
-from tests.faults.expected import Expected, expectations
+from tests.faults.expected import Expected, expectations, expected_of
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load, Pace
 from tests.faults.numbers import Numbers, check_numbers, numbers_in
@@ -30,6 +31,8 @@ from tests.faults.site import NAMES, Site
 
 POLL_SECONDS = 0.1
 SILENCE_SECONDS = 1.0
+# Where something is lost already, what was on its way when the load was broken off may still come.
+LOST_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Run:
     parked: set[str] = field(default_factory=set)
     """Cases that the scenario parks on purpose."""
     has_lost: bool = False
-    """Whether something did not arrive for as long as was waited: no more waiting then."""
+    """Whether something did not arrive for as long as was waited: not much more waiting then."""
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do what blocks while the load goes on."""
@@ -145,16 +148,24 @@ class Run:
 
         Gives up after `quiet_seconds`: what is missing then is found by the checker.
         """
-        deadline, waiting = time.monotonic() + self.sizes.quiet_seconds, self.expected()
+        deadline, last = time.monotonic() + self.sizes.quiet_seconds, len(self.ledger.changes)
+        waiting = self.expected()
         while waiting := missing(waiting, self.ears.seen):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(POLL_SECONDS)
+            waiting = self._still_expected(waiting, last)
         return True
+
+    def _still_expected(self, waiting: Sequence[Expected], last: int) -> list[Expected]:
+        """The same as the ledger sees it now: what a withdrawal has overtaken need not come any more."""
+        subjects = {self.ledger.changes[each.number - 1].about for each in waiting}
+        now = (each for about in sorted(subjects) for each in expected_of(self.ledger.of(about), PARTNERS))
+        return [each for each in now if each.number <= last]
 
     async def until_quiet(self) -> None:
         """Wait until nothing waits in an outbox and nothing more arrives; bounded."""
-        deadline = time.monotonic() + self.sizes.quiet_seconds * (not self.has_lost)
+        deadline = time.monotonic() + min(self.sizes.quiet_seconds, LOST_SECONDS if self.has_lost else math.inf)
         silent_since, count = time.monotonic(), self.ears.count
         while time.monotonic() - silent_since < SILENCE_SECONDS and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
