@@ -35,6 +35,7 @@ class Code(StrEnum):
 
     grows: ClassVar[bool]
     fallback: ClassVar[str | None]
+    _written: ClassVar[frozenset[str]]
 
     def __init_subclass__(cls, *, grows: bool, unknown: str | None = None) -> None:
         super().__init_subclass__()
@@ -44,6 +45,7 @@ class Code(StrEnum):
             raise TypeError(f"code list {cls.__name__}: its `unknown` code {unknown!r} is not in the list")
         cls.grows = grows
         cls.fallback = unknown
+        cls._written = frozenset(cls.writable())
 
     @classmethod
     def writable(cls) -> list[str]:
@@ -60,6 +62,8 @@ class Code(StrEnum):
     @classmethod
     def _known_or_fallback(cls, value: Any, info: ValidationInfo) -> Any:
         """Give a reader the fallback for a code that is unknown here; refuse a writer's `unknown`."""
+        if isinstance(value, str) and value in cls._written:  # nearly always, and several times an event
+            return value
         if info.context == READER:
             is_unknown = isinstance(value, str) and value not in cls._value2member_map_
             return cls.fallback if is_unknown else value

@@ -1,17 +1,21 @@
 """CloudEvents 1.0 in Kafka's binary mode: the headers of a record, written strictly and read strictly."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
+
+from pydantic_core import SchemaValidator, core_schema
 
 Headers = list[tuple[str, bytes]]
 
 CONTENT_TYPE = "application/json"
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
 _FOLLOWS = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
+_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Four times as fast as the class's own reading of its form, and every event has one.
+_to_uuid = SchemaValidator(core_schema.uuid_schema()).validate_python
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -26,8 +30,7 @@ class Place(NamedTuple):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What a record's headers say. `time` is UTC, `sequence` starts at 1.
 
     `correlation_id` is the event's own id where the headers name none, as on a partner's stream.
@@ -118,23 +121,38 @@ def parse_headers(headers: Sequence[tuple[str, bytes]]) -> Envelope:
 
     Raises InvalidEnvelope for a header that is missing, doubled, empty, not UTF-8 or not of its form.
     """
-    fields = _text_headers(headers)
-    if _required(fields, "ce_specversion") != "1.0":
+    try:
+        pairs = [(name, value.decode()) for name, value in headers if name[:3] == "ce_" or name == "content-type"]
+    except (UnicodeDecodeError, AttributeError):
+        raise InvalidEnvelope(_complaint(headers)) from None
+    fields = dict(pairs)
+    texts = fields.values()
+    if len(fields) < len(pairs) or "" in texts or "\0" in "".join(texts):
+        raise InvalidEnvelope(_complaint(headers))
+    try:
+        return _envelope(fields)
+    except KeyError as missing:
+        raise InvalidEnvelope(f"{missing.args[0]} is missing") from None
+
+
+def _envelope(fields: Mapping[str, str]) -> Envelope:
+    """The envelope that these headers make. Raises KeyError naming one that is missing."""
+    if fields["ce_specversion"] != "1.0":
         raise InvalidEnvelope("ce_specversion is not 1.0")
-    event_id = _parse_id(_required(fields, "ce_id"))
+    event_id = fields["ce_id"]
     return Envelope(
-        id=event_id,
-        source=_required(fields, "ce_source"),
-        type=_required(fields, "ce_type"),
-        time=_parse_time(_required(fields, "ce_time")),
-        subject=_required(fields, "ce_subject"),
-        dataschema=_required(fields, "ce_dataschema"),
-        sequence=_parse_sequence(_required(fields, "ce_sequence")),
-        key=_required(fields, "ce_partitionkey"),
-        correlation_id=fields.get("ce_correlationid", str(event_id)),
-        causation_id=fields.get("ce_causationid"),
-        follows=_parse_follows(fields.get("ce_follows")),
-        content_type=_parse_content_type(_required(fields, "content-type")),
+        _parse_id(event_id),
+        fields["ce_source"],
+        fields["ce_type"],
+        _parse_time(fields["ce_time"]),
+        fields["ce_subject"],
+        fields["ce_dataschema"],
+        _parse_sequence(fields["ce_sequence"]),
+        fields["ce_partitionkey"],
+        fields.get("ce_correlationid") or event_id.lower(),
+        fields.get("ce_causationid"),
+        _parse_content_type(fields["content-type"]),
+        _parse_follows(fields.get("ce_follows")),
     )
 
 
@@ -160,29 +178,25 @@ def _peek_one(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
     return None if "\0" in text else text
 
 
-def _text_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    fields: dict[str, str] = {}
+def _complaint(headers: Iterable[tuple[str, bytes]]) -> str:
+    """The first thing that is wrong with headers of which one is doubled, empty or not a text."""
+    seen = set()
     for name, value in headers:
-        if not name.startswith("ce_") and name != "content-type":
+        if name[:3] != "ce_" and name != "content-type":
             continue
-        if name in fields:
-            raise InvalidEnvelope(f"{name} is there twice")
+        if name in seen:
+            return f"{name} is there twice"
+        seen.add(name)
+        # aiokafka hands out None for a header without a value
+        if not value:
+            return f"{name} is empty"
         try:
-            # aiokafka hands out None for a header without a value
-            fields[name] = (value or b"").decode()
+            text = value.decode()
         except UnicodeDecodeError:
-            raise InvalidEnvelope(f"{name} is not UTF-8") from None
-        if not fields[name]:
-            raise InvalidEnvelope(f"{name} is empty")
-        if "\0" in fields[name]:
-            raise InvalidEnvelope(f"{name} holds a NUL")
-    return fields
-
-
-def _required(fields: dict[str, str], name: str) -> str:
-    if name not in fields:
-        raise InvalidEnvelope(f"{name} is missing")
-    return fields[name]
+            return f"{name} is not UTF-8"
+        if "\0" in text:
+            return f"{name} holds a NUL"
+    raise ValueError("nothing is wrong with these headers")
 
 
 def _format_time(time: datetime) -> bytes:
@@ -192,12 +206,9 @@ def _format_time(time: datetime) -> bytes:
 
 
 def _parse_id(text: str) -> UUID:
-    try:
-        parsed = UUID(text)
-    except ValueError:
-        raise InvalidEnvelope("ce_id is not a UUID") from None
-    if str(parsed) != text.lower():
+    if not _UUID.fullmatch(text):
         raise InvalidEnvelope("ce_id is not a UUID in its usual form")
+    parsed: UUID = _to_uuid(text)
     return parsed
 
 
@@ -211,9 +222,10 @@ def _parse_time(text: str) -> datetime:
 
 
 def _parse_sequence(text: str) -> int:
-    if not _SEQUENCE.fullmatch(text) or int(text) == 0:
+    number = int(text) if _SEQUENCE.fullmatch(text) else 0
+    if number == 0:
         raise InvalidEnvelope("ce_sequence is not a whole number above 0")
-    return int(text)
+    return number
 
 
 def _parse_follows(text: str | None) -> Place | None:
@@ -226,6 +238,6 @@ def _parse_follows(text: str | None) -> Place | None:
 
 
 def _parse_content_type(text: str) -> str:
-    if text.partition(";")[0].strip().lower() != CONTENT_TYPE:
+    if text != CONTENT_TYPE and text.partition(";")[0].strip().lower() != CONTENT_TYPE:
         raise InvalidEnvelope(f"content-type is not {CONTENT_TYPE}")
     return text

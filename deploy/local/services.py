@@ -48,9 +48,7 @@ def service_environment(stack: Stack, service: Service, port: int, sources: Sour
     """The environment of a service's process: ours without any LOTSE_ variable but where traces go, and what this
     service may know.
     """
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("LOTSE_") or name in TRACING
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOTSE_") or name in TRACING}
     own = {
         "LOTSE_DATABASE_URL": stack.databases[f"lotse_{service.name}"],
         "LOTSE_KAFKA": stack.kafka.bootstrap,

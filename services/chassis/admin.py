@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from schemas import new_id
 from services.chassis import operator_store as store
 from services.chassis import parking
 from services.chassis.api import Answer, Caller, Change, Changing, context_of, perform, respond
@@ -168,24 +169,25 @@ Do: TypeAlias = Callable[[Connection, datetime], Awaitable[Outcome | Refusal]]
 async def _perform(change: Change, name: str, body: Retry | Discard, keys: Sequence[Key], do: Do) -> Response:
     """Do it and note it in one transaction; a full outbox does not keep an operator from mending, a recovery does."""
     refuse(change.context.admission.refusal("recovering"))
-    done: list[Outcome] = []
+    done, act_id = list[Outcome](), new_id()
 
     async def wanted(_conn: Connection) -> Sequence[Key]:
         return keys
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         outcome = await do(conn, now)
         if isinstance(outcome, Refusal):
             return outcome
         done[:] = [outcome]
         author, said = change.caller.subject, outcome.model_dump(mode="json")
         note = store.Note(now, author, name, body.topic, body.key, body.reason, said)
-        return [str(await store.insert_act(conn, note))]
+        await store.insert_act(conn, act_id, note)
+        return await again(conn, [str(act_id)], now)
 
-    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+    async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
         return Answer(OperatorAct(**await store.act(conn, UUID(ids[0]))))
 
-    response = await perform(change, keys=wanted, act=act, answer=answer, urgent=True)
+    response = await perform(change, ids=[act_id], keys=wanted, act=act, again=again, urgent=True)
     for outcome in done:
         log.info(
             "operator_acted",

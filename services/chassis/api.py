@@ -4,21 +4,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
 
-from fastapi import Depends, Header, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import Depends, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
-from services.chassis import db, idempotency
+from services.chassis import idempotency
 from services.chassis.auth import InvalidToken, Principal
 from services.chassis.context import Context
 from services.chassis.db import Connection
-from services.chassis.idempotency import Scope
-from services.chassis.keys import Key, lock_keys
+from services.chassis.idempotency import Claim
+from services.chassis.keys import Key
 from services.chassis.problems import Problem, Refusal, refuse
 
-TRIES_ON_CONFLICT = 3
+# What a change may say in headers, and how long each may be.
+CHANGE_HEADERS = {"Idempotency-Key": 200, "If-Match": 100}
 
 
 class Body(BaseModel):
@@ -78,41 +80,73 @@ class Change:
     if_match: str | None
 
 
-async def change(
-    request: Request,
-    caller: Caller,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
-    if_match: Annotated[str | None, Header(alias="If-Match", max_length=100)] = None,
-) -> Change:
-    """The dependency of routes that change something; POST requires an Idempotency-Key."""
+async def change(request: Request) -> Change:
+    """The dependency of routes that change something; POST requires an Idempotency-Key.
+
+    It looks at the request itself: a dependency and two headers that FastAPI resolved for it were a fifth of all
+    function calls of a change.
+    """
+    caller = await principal(request)
+    idempotency_key, if_match = _header(request, "Idempotency-Key"), _header(request, "If-Match")
     if request.method == "POST" and not idempotency_key:
         detail = "Send the header Idempotency-Key with a new random value, and the same value when you try again."
         raise Problem(Refusal(400, "idempotency-key-missing", detail, field="Idempotency-Key"))
     return Change(request, caller, context_of(request), idempotency_key, if_match)
 
 
+def _header(request: Request, name: str) -> str | None:
+    value = request.headers.get(name)
+    if value is not None and len(value) > CHANGE_HEADERS[name]:
+        detail = f"At most {CHANGE_HEADERS[name]} characters are taken."
+        raise Problem(Refusal(422, "not-valid", detail, field=name))
+    return value
+
+
+def describe_changes(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the headers that `change` reads to every operation of an OpenAPI document that changes something."""
+    for operations in document.get("paths", {}).values():
+        for method, operation in operations.items():
+            if method != "get":
+                given = [each for each in operation.get("parameters", []) if each["in"] != "header"]
+                operation["parameters"] = given + [_described(*header) for header in CHANGE_HEADERS.items()]
+    return document
+
+
+def _described(name: str, longest: int) -> dict[str, Any]:
+    schema = {"anyOf": [{"type": "string", "maxLength": longest}, {"type": "null"}], "title": name}
+    return {"name": name, "in": "header", "required": False, "schema": schema}
+
+
 Changing: TypeAlias = Annotated[Change, Depends(change)]
 FindKeys: TypeAlias = Callable[[Connection], Awaitable[Sequence[Key] | Refusal]]
-Act: TypeAlias = Callable[[Connection, datetime], Awaitable[Sequence[str] | Refusal]]
+Act: TypeAlias = Callable[[Connection, datetime], Awaitable[Answer | Refusal]]
 Render: TypeAlias = Callable[[Connection, Sequence[str], datetime], Awaitable[Answer]]
 
 
 async def perform(
-    change: Change, *, keys: FindKeys, act: Act, answer: Render, status: int = 200, urgent: bool = False
+    change: Change,
+    *,
+    ids: Sequence[UUID],
+    keys: FindKeys,
+    act: Act,
+    again: Render,
+    status: int = 200,
+    urgent: bool = False,
 ) -> Response:
-    """Do one change in one transaction: idempotency row, keys, time, `act`, answer.
+    """Do one change in one transaction: idempotency row, keys, time, `act`.
 
-    keys: which keys to lock; may look up immutable ids first, or refuse.
-    act: decides and writes; returns the ids of what it made or changed, or refuses (then nothing is kept).
-    answer: shows the result from these ids; a repeated request gets the resource as it is now.
+    ids: of what the change makes or changes, which are all that is remembered with the Idempotency-Key.
+    keys: which keys to lock; may look up immutable ids, or refuse.
+    act: decides and writes; returns the answer, or refuses (then nothing is kept).
+    again: answers a repeated request from the ids, with the resource as it is now.
     urgent: done even while changes are refused (see `Admission`).
     """
     if not urgent:
         refuse(change.context.admission.refusal())
-    body = await change.request.body()
+    claim = await _claim(change, ids)
     for last in (False, False, True):
         try:
-            return await _perform_once(change, body, keys, act, answer, status)
+            return await _perform_once(change, claim, keys, act, again, status)
         except Exception as error:
             if last or getattr(error, "sqlstate", "")[:2] != "40":
                 raise
@@ -120,41 +154,34 @@ async def perform(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-async def _perform_once(change: Change, body: bytes, keys: FindKeys, act: Act, answer: Render, status: int) -> Response:
-    async with change.context.database.transaction() as conn:
-        scope = _scope(change)
-        if scope is not None:
-            before = await _claim(conn, change, scope, body)
-            if before is not None:
-                return _response(await answer(conn, before, await db.now(conn)), status, replayed=True)
-        wanted = await keys(conn)
-        if isinstance(wanted, Refusal):
-            raise Problem(wanted)
-        await lock_keys(conn, wanted)
-        now = await db.now(conn)
-        ids = await act(conn, now)
-        if isinstance(ids, Refusal):
-            raise Problem(ids)
-        if scope is not None:
-            await idempotency.store(conn, scope, ids)
-        return _response(await answer(conn, ids, now), status)
-
-
-def _scope(change: Change) -> Scope | None:
+async def _claim(change: Change, ids: Sequence[UUID]) -> Claim | None:
     if change.idempotency_key is None:
         return None
-    route = f"{change.request.method} {change.request.scope['route'].path}"
-    return Scope(change.caller.partner, route, change.idempotency_key)
+    request, caller = change.request, change.caller
+    said = "\n".join([request.url.path, caller.unit, change.if_match or ""])
+    digest = idempotency.digest(change.context.idempotency_secret, said, await request.body())
+    route = f"{request.method} {request.scope['route'].path}"
+    return Claim(caller.partner, route, change.idempotency_key, digest, [str(each) for each in ids])
 
 
-async def _claim(conn: Connection, change: Change, scope: Scope, body: bytes) -> list[str] | None:
-    said = "\n".join([change.request.url.path, change.caller.unit, change.if_match or ""])
-    digest = idempotency.digest(change.context.idempotency_secret, said, body)
-    try:
-        return await idempotency.claim(conn, scope, digest)
-    except idempotency.SwappedKey:
-        detail = "This Idempotency-Key belongs to another request of yours; use a new random value."
-        raise Problem(Refusal(422, "idempotency-key-reused", detail, field="Idempotency-Key")) from None
+async def _perform_once(
+    change: Change, claim: Claim | None, keys: FindKeys, act: Act, again: Render, status: int
+) -> Response:
+    async with change.context.database.transaction() as conn:
+        wanted = await keys(conn)
+        try:
+            opened = await idempotency.open_change(conn, claim, [] if isinstance(wanted, Refusal) else wanted)
+        except idempotency.SwappedKey:
+            detail = "This Idempotency-Key belongs to another request of yours; use a new random value."
+            raise Problem(Refusal(422, "idempotency-key-reused", detail, field="Idempotency-Key")) from None
+        if opened.done_before is not None:
+            return _response(await again(conn, opened.done_before, opened.now), status, replayed=True)
+        # Only now: to a request that was done before, what has become of its resource since is no refusal.
+        refuse(wanted)
+        answer = await act(conn, opened.now)
+        if isinstance(answer, Refusal):
+            raise Problem(answer)
+        return _response(answer, status)
 
 
 def _response(answer: Answer, status: int, *, replayed: bool = False) -> Response:
@@ -163,7 +190,7 @@ def _response(answer: Answer, status: int, *, replayed: bool = False) -> Respons
         headers["ETag"] = etag(answer.version)
     if answer.location is not None:
         headers["Location"] = answer.location
-    return JSONResponse(answer.body.model_dump(mode="json"), status, headers=headers)
+    return Response(answer.body.model_dump_json(), status, headers, "application/json")
 
 
 def etag(version: int) -> str:

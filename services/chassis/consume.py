@@ -1,12 +1,13 @@
 """The consumer: FastStream batches in, offsets kept in our own database. All that is FastStream stays in this file.
 
-Kafka's own group offsets are written for monitoring only; where to read on stands in the database, in the
-transaction of the effect, and is sought at every assignment.
+Kafka's own group offsets are written for monitoring only, once a second; where to read on stands in the database, in
+the transaction of the effect, and is sought at every assignment.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -17,6 +18,7 @@ from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLScram512
 
 from services.chassis import db, offsets, parking
+from services.chassis.client_health import stay_whole
 from services.chassis.config import Settings
 from services.chassis.db import Database
 from services.chassis.foreign_headers import read_any_header_name
@@ -32,9 +34,12 @@ from services.chassis.watchdog import Progress
 log = structlog.get_logger()
 
 MAX_RECORDS = 1000
-# FastStream sleeps this long again after an empty poll: it is latency, so it is short.
-BATCH_TIMEOUT_MS = 10
+# How long to wait for records before looking again whether the run has ended.
+POLL_MS = 1000
+GROUP_OFFSETS_SECONDS = 1.0
 STOP_SECONDS = 10
+
+Batch: TypeAlias = Sequence[ConsumerRecord[bytes, bytes]]
 
 
 class Consumer:
@@ -54,7 +59,12 @@ class Consumer:
         """Try parked keys again, then read until something ends it. Raises what ended it."""
         await parking.retry_all(self._database, self._handlers)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        broker = self._subscribe(ended)
+        group_offsets = _GroupOffsets()
+        broker, subscriber = self._subscribe(ended, group_offsets)
+        beside = [
+            asyncio.create_task(_or_end(group_offsets.run(), ended)),
+            asyncio.create_task(_or_end(stay_whole(lambda: subscriber.consumer), ended)),
+        ]
         try:
             await broker.start()
             log.info("consumer_started", topics=sorted(self._handlers.topics))
@@ -62,9 +72,11 @@ class Consumer:
         finally:
             self.progress.rest()
             ended.cancel()
+            for task in beside:
+                task.cancel()
             await self._stop(broker)
 
-    def _subscribe(self, ended: "asyncio.Future[None]") -> KafkaBroker:
+    def _subscribe(self, ended: "asyncio.Future[None]", group_offsets: "_GroupOffsets") -> tuple[KafkaBroker, Any]:
         broker = KafkaBroker(
             # One text with commas would be taken for one host.
             self._settings.kafka.split(","),
@@ -81,8 +93,6 @@ class Consumer:
             *(self._settings.physical(topic) for topic in sorted(self._handlers.topics)),
             group_id=f"{self._settings.topic_prefix}.{self._service}",
             batch=True,
-            max_records=MAX_RECORDS,
-            batch_timeout_ms=BATCH_TIMEOUT_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             parser=_raw_batch,
@@ -92,31 +102,32 @@ class Consumer:
         listener.subscriber = subscriber
         self.progress.begin(lambda: subscriber.consumer.assignment() if subscriber.consumer else ())
 
-        async def on_batch(batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        async def on_batch(batch: Batch) -> None:
             """FastStream hands over the next batch before it notices our end: that one must not overtake."""
             if ended.done():
                 return
             try:
-                await self._apply(subscriber.consumer, batch)
+                await self._apply(subscriber.consumer, batch, group_offsets)
             except Exception as error:
                 _end(ended, error)
 
         subscriber(on_batch)
-        subscriber.get_msg = _ending_with_errors(subscriber.get_msg, ended)
-        return broker
+        subscriber.get_msg = _fetching(ended)
+        return broker, subscriber
 
-    async def _apply(self, consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-        if self._places.reread_after_hole(consumer, batch):
+    async def _apply(self, consumer: Any, batch: Batch, group_offsets: "_GroupOffsets") -> None:
+        extent = _extent(batch)
+        if self._places.reread_after_hole(consumer, extent):
             return
-        records = [_record(self._settings, record) for record in batch]
+        records = _records(self._settings, batch)
         if await self._inbox.apply(records, self._places.believed()):
-            self._places.passed(batch)
+            self._places.passed(extent)
             self.progress.sign()
-            await _commit_for_monitoring(consumer, batch)
+            group_offsets.passed(consumer, extent)
             return
         ABANDONED.inc()
         log.info("batch_abandoned", events=len(records))
-        await self._places.seek(consumer, {TopicPartition(record.topic, record.partition) for record in batch})
+        await self._places.seek(consumer, set(extent))
 
     async def _stop(self, broker: KafkaBroker) -> None:
         """Bounded: a broker that is dead must not keep this process from ending."""
@@ -149,17 +160,45 @@ def _end(ended: "asyncio.Future[None]", error: Exception) -> None:
         ended.set_exception(error)
 
 
-def _ending_with_errors(fetch: Callable[[Any], Awaitable[Any]], ended: "asyncio.Future[None]") -> Any:
-    """FastStream reads on after an error of the fetch, past records that the client had taken out already."""
+async def _or_end(task: Awaitable[None], ended: "asyncio.Future[None]") -> None:
+    """A task beside the batches; its error ends the run."""
+    try:
+        await task
+    except Exception as error:
+        _end(ended, error)
 
-    async def fetch_or_end(consumer: Any) -> Any:
+
+def _fetching(ended: "asyncio.Future[None]") -> Callable[[Any], Awaitable[Batch]]:
+    """What takes the place of FastStream's own fetch, which sleeps after every empty one, and reads on after an error,
+    past records that the client had taken out already.
+    """
+
+    async def fetch_or_end(consumer: Any) -> Batch:
         try:
-            return await fetch(consumer)
+            found = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
         except Exception as error:
             _end(ended, error)
             raise
+        return tuple(itertools.chain.from_iterable(found.values()))
 
     return fetch_or_end
+
+
+class Extent(NamedTuple):
+    """What a batch holds of one partition: its first offset, and the one behind its last."""
+
+    first: int
+    behind: int
+
+
+def _extent(batch: Batch) -> dict[TopicPartition, Extent]:
+    first: dict[tuple[str, int], int] = {}
+    last: dict[tuple[str, int], int] = {}
+    for record in batch:
+        where = (record.topic, record.partition)
+        first.setdefault(where, record.offset)
+        last[where] = record.offset
+    return {TopicPartition(*where): Extent(offset, last[where] + 1) for where, offset in first.items()}
 
 
 class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -210,21 +249,18 @@ class _Places:
                 await asyncio.sleep(backoff.next())
         self._go_to(consumer, positions)
 
-    def reread_after_hole(self, consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> bool:
+    def reread_after_hole(self, consumer: Any, batch: Mapping[TopicPartition, Extent]) -> bool:
         """Read again from where a batch should have begun; a hole that comes back is the bus's own and is accepted."""
-        first: dict[TopicPartition, int] = {}
-        for record in batch:
-            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
         holes = {
-            partition: offset
-            for partition, offset in first.items()
-            if offset > self._next.get(partition, offset) and self._holes.get(partition) != offset
+            partition: first
+            for partition, (first, _) in batch.items()
+            if first > self._next.get(partition, first) and self._holes.get(partition) != first
         }
         if not holes:
             return False
         self._holes |= holes
         log.warning("offsets_skipped_reading_again", partitions=len(holes))
-        self._go_to(consumer, {partition: self._next.get(partition, offset) for partition, offset in first.items()})
+        self._go_to(consumer, {partition: self._next.get(partition, first) for partition, (first, _) in batch.items()})
         return True
 
     def believed(self) -> dict[Partition, int]:
@@ -233,10 +269,9 @@ class _Places:
             Partition(self._settings.logical(each.topic), each.partition): offset for each, offset in self._next.items()
         }
 
-    def passed(self, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    def passed(self, batch: Mapping[TopicPartition, Extent]) -> None:
         """The batch is applied."""
-        for record in batch:
-            self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self._next |= {partition: behind for partition, (_, behind) in batch.items()}
 
     def _go_to(self, consumer: Any, positions: Mapping[TopicPartition, int]) -> None:
         self._next |= positions
@@ -275,12 +310,29 @@ class _Places:
                 await offsets.begin(conn, where, beginning=beginnings[each], end=ends[each])
 
 
-async def _commit_for_monitoring(consumer: Any, batch: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
-    positions = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in batch}
-    try:
-        await consumer.commit(positions)
-    except (KafkaError, IllegalStateError) as error:
-        log.debug("group_offsets_not_written", error=describe(error))
+class _GroupOffsets:
+    """The group's offsets on the broker, which only monitoring reads: written beside the batches, not in their way."""
+
+    def __init__(self) -> None:
+        self._consumer: Any = None
+        self._positions: dict[TopicPartition, int] = {}
+
+    def passed(self, consumer: Any, batch: Mapping[TopicPartition, Extent]) -> None:
+        """The batch is applied: to be written soon."""
+        self._consumer = consumer
+        self._positions |= {partition: behind for partition, (_, behind) in batch.items()}
+
+    async def run(self) -> None:
+        """Write once a second until cancelled; what has moved to another process is left to it."""
+        while True:
+            await asyncio.sleep(GROUP_OFFSETS_SECONDS)
+            positions, self._positions = self._positions, {}
+            try:
+                assigned = self._consumer.assignment() if positions else ()
+                if ours := {partition: positions[partition] for partition in assigned if partition in positions}:
+                    await self._consumer.commit(ours)
+            except (KafkaError, IllegalStateError) as error:
+                log.debug("group_offsets_not_written", error=describe(error))
 
 
 async def _raw_batch(batch: Any) -> KafkaAckableMessage:
@@ -292,12 +344,9 @@ async def _body(message: KafkaAckableMessage) -> Any:
     return message.body
 
 
-def _record(settings: Settings, record: ConsumerRecord[bytes, bytes]) -> Record:
-    return Record(
-        topic=settings.logical(record.topic),
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-    )
+def _records(settings: Settings, batch: Batch) -> list[Record]:
+    names = {topic: settings.logical(topic) for topic in {record.topic for record in batch}}
+    return [
+        Record(names[record.topic], record.partition, record.offset, record.key, record.value, tuple(record.headers))
+        for record in batch
+    ]

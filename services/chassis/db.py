@@ -42,7 +42,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 async def connect(url: str, name: str, *, command_timeout: float | None = 60) -> Connection:
-    """A connection outside the pool, for what must survive a pool's reset: advisory locks, LISTEN.
+    """A connection outside the pool, for what belongs to a session and lasts: advisory locks, LISTEN.
 
     command_timeout: seconds a statement may take; None for as long as it needs.
     """
@@ -82,6 +82,7 @@ class Database:
             timeout=10,
             command_timeout=60,
             init=database._prepare,
+            reset=_leave_as_is,
             server_settings={
                 "application_name": name,
                 "idle_in_transaction_session_timeout": "60s",
@@ -112,6 +113,15 @@ class Database:
         async with self._pool.acquire() as conn:
             yield conn
 
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[Connection]:
+        """A connection for a lock that outlives transactions: whatever is left on it is gone when the block ends."""
+        async with self._pool.acquire() as conn:
+            try:
+                yield conn
+            finally:
+                await _cleared(conn)
+
     async def close(self) -> None:
         """Close the pool; a connection that does not come back within 1.5 s is cut."""
         try:
@@ -119,6 +129,22 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+async def _leave_as_is(_conn: Connection) -> None:
+    """Nothing to clear when a connection goes back: a transaction leaves nothing behind, and the rest is `holding`.
+
+    asyncpg's own reset would be one more round trip for every transaction.
+    """
+
+
+async def _cleared(conn: Connection) -> None:
+    """Release locks and settings of the session, or end it."""
+    try:
+        await conn.reset()
+    except BaseException:
+        conn.terminate()
+        raise
 
 
 async def _codecs(conn: Connection) -> None:

@@ -1,7 +1,6 @@
 """Statements on parked keys and the records that wait behind them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -89,7 +88,7 @@ def _incoming(row: Mapping[str, Any]) -> Incoming:
             headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
         )
     )
-    return replace(incoming, fault=Fault(LOST, row["reason"])) if row["code"] == LOST else incoming
+    return incoming._replace(fault=Fault(LOST, row["reason"])) if row["code"] == LOST else incoming
 
 
 async def delete(conn: Connection, record: Record) -> None:

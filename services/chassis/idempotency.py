@@ -5,24 +5,29 @@ Scope: partner, route, key. Only a keyed hash of the request and the ids of the 
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.chassis.db import Connection
-from services.chassis.keys import Key
+from services.chassis.keys import Key, as_columns
 from services.chassis.schedule import Job
 
 KEPT = timedelta(days=7)
 ROWS_A_BATCH = 1000
 
 
-class Scope(NamedTuple):
-    """Whose key it is, and for what."""
+class Claim(NamedTuple):
+    """An Idempotency-Key, whose it is and for what; the request's digest; the ids of what it makes or changes."""
 
     partner: str
     route: str
     key: str
+    digest: bytes
+    ids: Sequence[str]
+
+
+NO_CLAIM = (None,) * len(Claim._fields)
 
 
 def digest(secret: bytes, said: str, body: bytes) -> bytes:
@@ -30,41 +35,36 @@ def digest(secret: bytes, said: str, body: bytes) -> bytes:
     return hmac.new(secret, said.encode() + b"\0" + body, hashlib.sha256).digest()
 
 
+class Opened(NamedTuple):
+    """How a change begins: the time of its decisions, and the ids of the same request, had it been done before."""
+
+    now: datetime
+    done_before: Sequence[str] | None
+
+
 class SwappedKey(Exception):
     """The key was used before for another request."""
 
 
-async def claim(conn: Connection, scope: Scope, request_digest: bytes) -> list[str] | None:
-    """Take the key for this transaction, or return the ids of the request that used it before.
+async def open_change(conn: Connection, claim: Claim | None, keys: Iterable[Key]) -> Opened:
+    """Begin a change: take its Idempotency-Key (None: it has none), lock `keys`, read the clock; one round trip.
 
-    Waits for another transaction that holds it. Raises SwappedKey when the earlier request was another one.
+    Waits for another transaction that holds the Idempotency-Key; one that was used before locks no keys. Raises
+    SwappedKey when it was used for another request.
     """
-    fresh = await conn.fetchval(
-        """
-        insert into chassis.idempotency (partner, route, key, digest, created_at)
-        values ($1, $2, $3, $4, chassis.lotse_now())
-        on conflict do nothing returning 1
-        """,
-        *scope,
-        request_digest,
-    )
-    if fresh:
-        return None
     row = await conn.fetchrow(
-        "select digest, ids from chassis.idempotency where partner = $1 and route = $2 and key = $3", *scope
+        """
+        select moment, is_repeat, earlier_digest, earlier_ids
+        from chassis.open_change($1, $2, $3, $4, $5, $6, $7)
+        """,
+        *(claim or NO_CLAIM),
+        *as_columns(keys),
     )
-    if row is None or not hmac.compare_digest(row["digest"], request_digest):
+    if claim is None or not row["is_repeat"]:
+        return Opened(row["moment"], None)
+    if not hmac.compare_digest(row["earlier_digest"] or b"", claim.digest):
         raise SwappedKey
-    return list(row["ids"])
-
-
-async def store(conn: Connection, scope: Scope, ids: Sequence[str]) -> None:
-    """Remember what the request made."""
-    await conn.execute(
-        "update chassis.idempotency set ids = $4 where partner = $1 and route = $2 and key = $3",
-        *scope,
-        list(ids),
-    )
+    return Opened(row["moment"], row["earlier_ids"])
 
 
 async def _find(conn: Connection, now: datetime, limit: int) -> Sequence[int]:

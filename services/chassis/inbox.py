@@ -15,7 +15,7 @@ from services.chassis import db, dead_letters, offsets, tracing, versions
 from services.chassis.alarm import ConsumerStopped, ParkingAlarm
 from services.chassis.db import Connection, Database
 from services.chassis.handling import Handlers, Permanent
-from services.chassis.keys import Key, lock_keys
+from services.chassis.keys import Key
 from services.chassis.latency import TO_APPLIED, Stopwatch
 from services.chassis.log import describe, set_correlation_id
 from services.chassis.metrics import APPLIED, BATCH_RETRIES, DUPLICATES, PARKED
@@ -23,6 +23,7 @@ from services.chassis.offsets import Abandoned, Partition, WentBack
 from services.chassis.planning import Known, Plan, plan
 from services.chassis.records import Fault, Incoming, Record, read
 from services.chassis.supervise import Backoff
+from services.chassis.versions import Locked
 from services.chassis.watchdog import Progress
 
 log = structlog.get_logger()
@@ -85,12 +86,12 @@ class Inbox:
 
     async def _together(self, batch: Sequence[Incoming], believed: Mapping[Partition, int]) -> None:
         async with self._database.transaction() as conn:
-            await offsets.advance(conn, [incoming.record for incoming in batch], believed)
-            result = await self._plan(conn, batch, {})
-            now = await db.now(conn)
-            watch = Stopwatch(now)
-            await self._handlers.apply(conn, [event for _, event in result.run], now)
-            await self._write(conn, result, now)
+            baselines = await offsets.advance(conn, [incoming.record for incoming in batch], believed)
+            locked = await _lock(conn, batch)
+            watch = Stopwatch(locked.now)
+            result = self._plan(batch, locked, baselines, {})
+            await self._handlers.apply(conn, [event for _, event in result.run], locked.now)
+            await self._write(conn, result, locked.now)
         self._count(result, watch)
 
     async def _key_by_key(self, batch: Sequence[Incoming], believed: Mapping[Partition, int]) -> bool:
@@ -130,28 +131,26 @@ class Inbox:
 
     async def _one_key_once(self, group: Sequence[Incoming], poison: dict[Partition, dict[int, Fault]]) -> None:
         async with self._database.transaction() as conn:
-            result = await self._plan(conn, group, poison)
-            now = await db.now(conn)
-            watch = Stopwatch(now)
+            baselines = await offsets.baselines(conn, [incoming.record for incoming in group])
+            locked = await _lock(conn, group)
+            watch = Stopwatch(locked.now)
+            result = self._plan(group, locked, baselines, poison)
             for incoming, event in result.run:
                 try:
-                    await self._handlers.apply(conn, [event], now)
+                    await self._handlers.apply(conn, [event], locked.now)
                 except Exception as error:
                     raise EventFailed(incoming) from error
-            await self._write(conn, result, now)
+            await self._write(conn, result, locked.now)
         self._count(result, watch)
 
-    async def _plan(
-        self, conn: Connection, batch: Sequence[Incoming], poison: dict[Partition, dict[int, Fault]]
+    def _plan(
+        self,
+        batch: Sequence[Incoming],
+        locked: Locked,
+        baselines: Mapping[Partition, int],
+        poison: dict[Partition, dict[int, Fault]],
     ) -> Plan:
-        keys = {Key(incoming.record.topic, incoming.key) for incoming in batch if incoming.key is not None}
-        parked = await lock_keys(conn, keys)
-        known = Known(
-            parked={key for key, is_parked in parked.items() if is_parked},
-            applied=await versions.applied(conn, keys),
-            baselines=await offsets.baselines(conn, [incoming.record for incoming in batch]),
-        )
-        result = plan(batch, known, poison, self._handlers)
+        result = plan(batch, Known(locked.parked, locked.applied, baselines), poison, self._handlers)
         self._alarm.check(result.alarming)
         return result
 
@@ -179,6 +178,11 @@ class Inbox:
                 code=fault.code,
                 reason=fault.reason,
             )
+
+
+async def _lock(conn: Connection, batch: Sequence[Incoming]) -> Locked:
+    keys = {Key(incoming.record.topic, incoming.key) for incoming in batch if incoming.key is not None}
+    return await versions.lock(conn, keys)
 
 
 def fault_of(error: BaseException) -> Fault:

@@ -1,7 +1,8 @@
 """The next offset of each partition, stored in the transaction of the effect: one is never without the other."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.chassis.config import StartError
 from services.chassis.db import Connection
@@ -23,18 +24,21 @@ class WentBack(StartError):
     """The database has forgotten what this process applied: it was set back behind our back."""
 
 
-async def advance(conn: Connection, batch: Sequence[Record], believed: Mapping[Partition, int] | None = None) -> None:
+async def advance(
+    conn: Connection, batch: Sequence[Record], believed: Mapping[Partition, int] | None = None
+) -> Mapping[Partition, int]:
     """Move the offsets of the batch's partitions past it. Raises Abandoned when one is already further on.
 
     believed: where this process knows the offsets to stand at least. Raises WentBack when one stands before that.
+    Returns the baselines of these partitions (see `baselines`).
     """
-    first: dict[Partition, int] = {}
-    last: dict[Partition, int] = {}
+    first: dict[tuple[str, int], int] = {}
+    last: dict[tuple[str, int], int] = {}
     for record in batch:
-        where = Partition(record.topic, record.partition)
-        first.setdefault(where, record.offset)
-        last[where] = record.offset
-    partitions = sorted(first)
+        place = (record.topic, record.partition)
+        first.setdefault(place, record.offset)
+        last[place] = record.offset
+    partitions = sorted(itertools.starmap(Partition, first))
     least = believed or {}
     moved = await conn.fetch(
         """
@@ -43,7 +47,7 @@ async def advance(conn: Connection, batch: Sequence[Record], believed: Mapping[P
               as given (topic, partition, first_offset, last_offset, least) order by topic, partition) as batch
         where stored.topic = batch.topic and stored.partition = batch.partition
           and stored.next_offset between batch.least and batch.first_offset
-        returning 1
+        returning stored.topic, stored.partition, stored.baseline_until
         """,
         [where.topic for where in partitions],
         [where.partition for where in partitions],
@@ -52,7 +56,7 @@ async def advance(conn: Connection, batch: Sequence[Record], believed: Mapping[P
         [least.get(where, 0) for where in partitions],
     )
     if len(moved) == len(partitions):
-        return
+        return _baselines(moved)
     now = await stored(conn, partitions)
     if any(now.get(where, 0) < offset for where, offset in least.items() if where in first):
         raise WentBack("The database has forgotten what was applied: it went back to an older state while we ran.")
@@ -102,9 +106,15 @@ async def begin(conn: Connection, where: Partition, *, beginning: int, end: int)
 
 
 async def baselines(conn: Connection, batch: Sequence[Record]) -> Mapping[Partition, int]:
-    """Up to which offset an unknown key may begin above version 1, by partition of the batch."""
+    """Up to which offset an unknown key may begin above version 1, for the partitions where it may at all."""
     rows = await conn.fetch(
         "select topic, partition, baseline_until from chassis.next_offset where topic = any($1)",
         list({record.topic for record in batch}),
     )
-    return {Partition(row["topic"], row["partition"]): row["baseline_until"] for row in rows}
+    return _baselines(rows)
+
+
+def _baselines(rows: Iterable[Mapping[str, Any]]) -> Mapping[Partition, int]:
+    return {
+        Partition(row["topic"], row["partition"]): row["baseline_until"] for row in rows if row["baseline_until"] > 0
+    }

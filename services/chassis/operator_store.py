@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import new_id
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 
@@ -100,9 +99,8 @@ async def delete_without_key(conn: Connection, topic: str, partition: int, offse
     )
 
 
-async def insert_act(conn: Connection, note: Note) -> UUID:
-    """Note what an operator did; returns the id of the note."""
-    act_id = new_id()
+async def insert_act(conn: Connection, act_id: UUID, note: Note) -> None:
+    """Note what an operator did."""
     await conn.execute(
         """
         insert into chassis.operator_act (act_id, at, author, act, topic, key, reason, outcome)
@@ -111,7 +109,6 @@ async def insert_act(conn: Connection, note: Note) -> UUID:
         act_id,
         *note,
     )
-    return act_id
 
 
 async def act(conn: Connection, act_id: UUID) -> Any:

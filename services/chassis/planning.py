@@ -52,12 +52,12 @@ def judge(
     incoming: Incoming, applied: Applied, stream: Stream, *, baseline_allowed: bool, handlers: Handlers
 ) -> Received[Event] | Fault | type[Duplicate] | type[Ignored]:
     """What one record with a readable source and version is, against what was applied before it."""
-    version, last = incoming.version or 0, applied.last(stream)
+    version = incoming.version or 0
     step = applied.step(stream, version, incoming.follows, baseline_allowed=baseline_allowed)
     if step is Step.DUPLICATE:
         return Duplicate
     if step is Step.GAP:
-        return Fault("gap", f"version {version} came after version {last}")
+        return Fault("gap", f"version {version} came after version {applied.last(stream)}")
     if step is Step.OUTRUN:
         return Fault("outrun", "its producer was restored and does not know events that were applied here")
     if incoming.fault is not None:
@@ -72,7 +72,7 @@ def judge(
 
 def is_below_baseline(record: Record, baselines: Mapping[Partition, int]) -> bool:
     """Whether a record is older than our first look at a topic that was trimmed before it."""
-    return record.offset < baselines.get(Partition(record.topic, record.partition), 0)
+    return bool(baselines) and record.offset < baselines.get(Partition(record.topic, record.partition), 0)
 
 
 def decoded(incoming: Incoming) -> Received[Event] | Fault:
@@ -95,12 +95,11 @@ def plan(
     """
     result = Plan()
     for incoming in batch:
-        where = Partition(incoming.record.topic, incoming.record.partition)
         if incoming.key is None:
             result.letters.append((incoming, incoming.fault or WAITS))
             continue
-        key = Key(where.topic, incoming.key)
-        poisoned = poison.get(where, {}).get(incoming.record.offset)
+        key = Key(incoming.record.topic, incoming.key)
+        poisoned = _poisoned(incoming.record, poison) if poison else None
         if incoming.source is None or incoming.version is None:
             _park(result, known, key, incoming, incoming.fault or WAITS)
             continue
@@ -120,6 +119,10 @@ def plan(
             if isinstance(verdict, Received):
                 result.run.append((incoming, verdict))
     return result
+
+
+def _poisoned(record: Record, poison: Mapping[Partition, Mapping[int, Fault]]) -> Fault | None:
+    return poison.get(Partition(record.topic, record.partition), {}).get(record.offset)
 
 
 def _park(result: Plan, known: Known, key: Key, incoming: Incoming, fault: Fault) -> None:

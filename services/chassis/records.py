@@ -1,8 +1,7 @@
 """What came from the bus, before and after its headers were read."""
 
 import re
-from dataclasses import dataclass
-from uuid import UUID
+from typing import NamedTuple
 
 from schemas import EVENTS, Envelope, Event, InvalidEnvelope, Place, Received, decode, parse_headers, peek
 from schemas.envelope import TYPE_PATTERN
@@ -14,8 +13,7 @@ MAX_TYPE_BYTES = 200
 _TYPE = re.compile(TYPE_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as Kafka holds it; `topic` is the logical name."""
 
     topic: str
@@ -26,16 +24,14 @@ class Record:
     headers: tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """Why a record cannot be applied: a code for metrics and a sentence for people, without the record's values."""
 
     code: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A record whose headers were read as far as they can be.
 
     `key` is None only without a usable record key. Source, version and type are what is readable, even when
@@ -67,16 +63,16 @@ class Incoming:
             raise ValueError("decoded() of a record without a readable envelope")
         envelope = self.envelope
         return Received(
-            id=UUID(str(envelope.id)),
-            source=envelope.source,
-            type=envelope.type,
-            time=envelope.time,
-            topic=self.record.topic,
-            key=self.key or "",
-            version=envelope.sequence,
-            correlation_id=envelope.correlation_id or str(envelope.id),
-            causation_id=envelope.causation_id,
-            data=decode(envelope.type, self.record.value or b""),
+            envelope.id,
+            envelope.source,
+            envelope.type,
+            envelope.time,
+            self.record.topic,
+            self.key or "",
+            envelope.sequence,
+            envelope.correlation_id,
+            envelope.causation_id,
+            decode(envelope.type, self.record.value or b""),
         )
 
 
@@ -92,16 +88,17 @@ def read(record: Record) -> Incoming:
         source, version, type_ = peek(record.headers)
         return Incoming(record, key, _source(source), version, _type(type_), None, Fault("envelope", str(error)))
     source, type_ = _source(envelope.source), _type(envelope.type)
-    return Incoming(record, key, source, envelope.sequence, type_, envelope, _contradiction(envelope, key))
+    contradiction = _contradiction(envelope, key, source, type_)
+    return Incoming(record, key, source, envelope.sequence, type_, envelope, contradiction)
 
 
-def _contradiction(envelope: Envelope, key: str) -> Fault | None:
+def _contradiction(envelope: Envelope, key: str, source: str | None, type_: str | None) -> Fault | None:
     """What is wrong with headers that are each of their form."""
     if envelope.key != key:
         return Fault("envelope", "ce_partitionkey differs from the record key")
-    if _source(envelope.source) is None:
+    if source is None:
         return Fault("envelope", f"ce_source is longer than {MAX_SOURCE_BYTES} bytes")
-    if _type(envelope.type) is None:
+    if type_ is None:
         return Fault("envelope", "ce_type is not like lotse.<what>.<happened>.v<n>")
     return None
 
@@ -113,7 +110,9 @@ def _source(text: str | None) -> str | None:
 
 def _type(text: str | None) -> str | None:
     """The type, if it is one of ours or may become one: then it can be logged and told to people."""
-    return text if text is not None and len(text) <= MAX_TYPE_BYTES and _TYPE.fullmatch(text) else None
+    if text is None or text in EVENTS:
+        return text
+    return text if len(text) <= MAX_TYPE_BYTES and _TYPE.fullmatch(text) else None
 
 
 def _text(raw: bytes | None) -> str | None:

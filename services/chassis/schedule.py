@@ -106,7 +106,7 @@ async def run_if_due(database: Database, job: Job, resting: Resting | None = Non
 
     resting: what this process remembers of items that failed.
     """
-    async with database.reading() as conn:
+    async with database.holding() as conn:
         if not await _is_due(conn, job):
             return 0
         if not await conn.fetchval("select pg_try_advisory_lock(hashtext($1))", job.name):

@@ -1,13 +1,14 @@
 """The last version applied per (topic, key, source), and what an incoming version means against it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
 from schemas import Place, place_of
 from services.chassis.db import Connection
-from services.chassis.keys import Key
+from services.chassis.keys import Key, as_columns
 
 
 class Stream(NamedTuple):
@@ -33,36 +34,37 @@ class Applied:
     """The versions applied of some keys, moving on while a batch is judged."""
 
     def __init__(self, versions: Mapping[Stream, int] | None = None) -> None:
-        self._versions: dict[Stream, int] = {}
-        self._places: dict[tuple[Key, str], Place] = {}
+        # By key and producer, since an epoch is judged by what the same producer said before.
+        self._versions: dict[tuple[Key, str], dict[int, int]] = {}
         for stream, version in (versions or {}).items():
             self.move(stream, version)
 
     def move(self, stream: Stream, version: int) -> None:
-        """Note a version as applied."""
-        self._versions[stream] = version
-        producer, place = _place(stream.source, version)
-        where = (stream.key, producer)
-        self._places[where] = max(place, self._places.get(where, place))
+        """Note a version as applied; what was applied before stays applied."""
+        producer, epoch = _epoch(stream.source)
+        versions = self._versions.setdefault((stream.key, producer), {})
+        versions[epoch] = max(version, versions.get(epoch, 0))
 
     def last(self, stream: Stream) -> int:
         """The last version applied of the stream, 0 before the first."""
-        return self._versions.get(stream, 0)
+        producer, epoch = _epoch(stream.source)
+        return self._versions.get((stream.key, producer), {}).get(epoch, 0)
 
     def step(self, stream: Stream, version: int, follows: Place | None, *, baseline_allowed: bool) -> Step:
         """Judge `version`. follows: what the first event of an epoch says came before it.
 
         An unknown key may begin above 1 only where `baseline_allowed`: its earlier events were trimmed before we began.
         """
-        if version <= self.last(stream):
-            return Step.DUPLICATE
-        producer, given = _place(stream.source, version)
-        known = self._places.get((stream.key, producer))
-        if known is None:
+        producer, epoch = _epoch(stream.source)
+        versions = self._versions.get((stream.key, producer))
+        if versions is None:
             return Step.NEXT if baseline_allowed or (version == 1 and follows is None) else Step.GAP
-        if given.epoch == known.epoch:
-            return Step.NEXT if version == known.version + 1 else Step.GAP
-        return _first_of_epoch(known, given, follows)
+        last, newest = versions.get(epoch, 0), max(versions)
+        if version <= last:
+            return Step.DUPLICATE
+        if epoch == newest:
+            return Step.NEXT if version == last + 1 else Step.GAP
+        return _first_of_epoch(Place(newest, versions[newest]), Place(epoch, version), follows)
 
 
 def _first_of_epoch(known: Place, given: Place, follows: Place | None) -> Step:
@@ -76,15 +78,29 @@ def _first_of_epoch(known: Place, given: Place, follows: Place | None) -> Step:
     return Step.OUTRUN if follows is None or follows < known else Step.GAP
 
 
-def _place(source: str, version: int) -> tuple[str, Place]:
-    producer, epoch = _epoch(source)
-    return producer, Place(epoch, version)
-
-
 @lru_cache(maxsize=1000)
 def _epoch(source: str) -> tuple[str, int]:
     producer, place = place_of(source, 0)
     return producer, place.epoch
+
+
+class Locked(NamedTuple):
+    """What is known of keys that this transaction has locked, and the time of its decisions (UTC)."""
+
+    parked: frozenset[Key]
+    applied: Applied
+    now: datetime
+
+
+async def lock(conn: Connection, keys: Collection[Key]) -> Locked:
+    """Lock `keys` as `lock_keys` does, and read in the same round trip what a batch is judged by."""
+    row = await conn.fetchrow("select * from chassis.open_batch($1, $2)", *as_columns(keys))
+    moment, parked_topics, parked_keys, topics, names, sources, versions = row
+    applied = {
+        Stream(Key(topic, name), source): version
+        for topic, name, source, version in zip(topics, names, sources, versions, strict=True)
+    }
+    return Locked(frozenset(map(Key, parked_topics, parked_keys)), Applied(applied), moment)
 
 
 async def applied(conn: Connection, keys: Collection[Key]) -> Applied:
@@ -101,16 +117,17 @@ async def applied(conn: Connection, keys: Collection[Key]) -> Applied:
 
 
 async def store(conn: Connection, moved: Mapping[Stream, int]) -> None:
-    """Write the versions that were advanced."""
-    streams: Iterable[Stream] = sorted(moved)
+    """Write the versions that were advanced; their keys are locked, so that they need no order."""
+    if not moved:
+        return
     await conn.execute(
         """
         insert into chassis.applied (topic, key, source, version)
         select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
         on conflict (topic, key, source) do update set version = excluded.version
         """,
-        [stream.key.topic for stream in streams],
-        [stream.key.key for stream in streams],
-        [stream.source for stream in streams],
-        [moved[stream] for stream in streams],
+        [stream.key.topic for stream in moved],
+        [stream.key.key for stream in moved],
+        [stream.source for stream in moved],
+        list(moved.values()),
     )

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,6 +44,20 @@ def end_process(reason: str, **more: Any) -> None:
     speaker.start()
     speaker.join(LAST_WORDS_SECONDS)
     os._exit(EXIT_CODE)
+
+
+def places_of_tasks() -> list[str]:
+    """Where each task of this loop waits, outermost first: files and lines, no values."""
+    return sorted(f"{task.get_name()}: {' > '.join(_awaited(task.get_coro()))}" for task in asyncio.all_tasks())
+
+
+def _awaited(coro: Any) -> Iterator[str]:
+    """The lines of a suspended coroutine and of what it awaits, down to the future."""
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
+        if frame is not None:
+            yield f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
 
 
 @asynccontextmanager
@@ -151,7 +165,8 @@ class ConsumerWatch:
                 moved, seen = self._progress.signs != seen, self._progress.signs
                 still = still + 1 if not moved and await self._stands_still() else 0
                 if still >= LOOKS and self._progress.signs == seen:
-                    self._end("the consumer stands still", topics=sorted({p.topic for p in self._progress.assigned()}))
+                    topics = sorted({each.topic for each in self._progress.assigned()})
+                    self._end("the consumer stands still", topics=topics, waiting=places_of_tasks())
         finally:
             await self._disconnect()
 

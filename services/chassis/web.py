@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from services.chassis import admin, metrics
+from services.chassis.api import describe_changes
 from services.chassis.context import Context, Service
 from services.chassis.edge import add_edge
 from services.chassis.log import describe
@@ -35,7 +36,7 @@ def create_app(service: Service, context: Context) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     add_edge(app, context.settings.max_body_bytes)
     generate = app.openapi
-    app.openapi = lambda: describe_problems(generate())  # type: ignore[method-assign]  # FastAPI's way to extend it
+    app.openapi = lambda: describe_changes(describe_problems(generate()))  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 from uuid import UUID
@@ -59,8 +59,7 @@ class Office:
     def record(self, entry: Entry, party: Party, number: int) -> StreamRecord:
         """The event as a record of the partner's stream: nothing in it joins it to another partner's."""
         event, partner = entry.event, entry.partner
-        # One record asks for the case's reference three times.
-        reference = cache(partial(self.references.reference, partner))
+        reference = partial(self.references.reference, partner)
         event_id, key = UUID(hex=reference(event.id)), key_for(event.data, reference)
         headers = stream_headers(
             id=event_id,
@@ -86,47 +85,60 @@ async def tell(conn: Connection, office: Office, events: Sequence[Received[Event
         await store.save_erased(conn, consents.newly_erased, now)
     if entries:
         await _write(conn, office, entries, ledger, now)
-    _count(office, events, entries)
+    _count(office, events, entries, ledger)
 
 
 async def _load(conn: Connection, events: Sequence[Received[Event]]) -> tuple[Consents, Ledger]:
-    cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
-    # Whom an end concerns, and for whom a referral has ended: both stand in the ledger.
-    asked = {
-        (event.topic, event.key) for event in events if event.data.closing or isinstance(event.data, ReferralEvent)
-    }
-    consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
-    ids = [event.id for event in events]
-    ledger = Ledger(await store.entries_of(conn, ids))
-    for found in await store.found_of(conn, ids):
-        ledger.found[found.event_id].append(found)
+    consents = await _consents(conn, events)
+    ledger = Ledger()
+    told, found = await store.knowing_of(conn, [event.id for event in events])
+    for event_id, partner in told:
+        ledger.entries[event_id].add(partner)
+    for each in found:
+        ledger.found[each.event_id].append(each)
+    asked = _asked(events)
     for key, trace in await store.traces_of(conn, asked) if asked else ():
-        ledger.traces[key].add(trace)
+        ledger.traces[key].append(trace)
     return consents, ledger
+
+
+async def _consents(conn: Connection, events: Sequence[Received[Event]]) -> Consents:
+    cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
+    return Consents(*await store.known_of(conn, cases)) if cases else Consents()
+
+
+def _asked(events: Sequence[Received[Event]]) -> dict[tuple[str, str], bool]:
+    """What is asked of the ledger: whom an end concerns (all of a key), and for whom a referral has ended."""
+    asked: dict[tuple[str, str], bool] = {}
+    for event in events:
+        if event.data.closing:
+            asked[event.topic, event.key] = True
+        elif isinstance(event.data, ReferralEvent):
+            asked.setdefault((event.topic, event.key), False)
+    return asked
 
 
 async def _write(conn: Connection, office: Office, entries: Sequence[Entry], ledger: Ledger, now: datetime) -> None:
     await _lock_deliveries(conn, entries)
     numbered = await _number(conn, entries)
-    records = [office.record(entry, party, number) for entry, party, number in numbered]
-    numbers: dict[tuple[UUID, PartnerSlug], int | None] = {
-        (entry.event.id, entry.partner): number for entry, _, number in numbered
-    }
-    numbers |= {(entry.event.id, entry.partner): entry.found.number for entry in entries if entry.found}
-    lines = [_line(entry, numbers.get((entry.event.id, entry.partner))) for entry in entries]
-    await outbox.append_to_streams(conn, records)
+    records = [office.record(entry, entry.party, number) for entry, number in numbered if entry.party and number]
+    if records:
+        await outbox.append_to_streams(conn, records)
+    lines = [_line(entry, number) for entry, number in numbered]
     await store.insert_lines(conn, lines, now)
     news = [line for line in lines if not ledger.is_reported(line.event_id, line.partner, line.number)]
     await _report(conn, news, now)
     await store.forget_found(conn, [entry.found for entry in entries if entry.found])
 
 
-def _count(office: Office, events: Sequence[Received[Event]], entries: Sequence[Entry]) -> None:
+def _count(office: Office, events: Sequence[Received[Event]], entries: Sequence[Entry], ledger: Ledger) -> None:
     """Count each partner an event was meant for: told, told of an end, knew it already, or not entitled to it."""
-    known = {(entry.event.id, entry.partner) for entry in entries}
-    meant = ((event.id, partner) for event in events for partner in audience(event.data, office.partners, ()))
-    tally.count(DELIVERIES.labels("withheld"), sum(1 for each in meant if each not in known))
-    for result, number in Counts(_result(entry) for entry in entries).items():
+    withheld = 0
+    for event in events:
+        if event.data.audience:
+            withheld += len(audience(event.data, office.partners, ()).keys() - ledger.entries.get(event.id, set()))
+    tally.count(DELIVERIES.labels("withheld"), withheld)
+    for result, number in Counts(map(_result, entries)).items():
         tally.count(DELIVERIES.labels(result), number)
 
 
@@ -147,18 +159,17 @@ async def _lock_deliveries(conn: Connection, entries: Iterable[Entry]) -> None:
         await lock_keys(conn, [Key(Topic.DELIVERIES, partner) for partner in partners])
 
 
-async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, Party, int]]:
-    """Give each entry that is told the next number of its partner's stream; entries that are not told stay out."""
-    told = [(entry, entry.party) for entry in entries if entry.party is not None]
-    partners = {entry.partner for entry, _ in told}
-    if not partners:
-        return []
-    numbers = await store.lock_streams(conn, partners)
-    numbered = []
-    for entry, party in told:
-        numbered.append((entry, party, numbers[entry.partner]))
-        numbers[entry.partner] += 1
-    await store.save_next_numbers(conn, numbers)
+async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entry, int | None]]:
+    """Give each entry that is told the next number of its partner's stream; one that was found there has its own."""
+    counts = Counts(entry.partner for entry in entries if entry.party is not None)
+    following = await store.take_numbers(conn, counts) if counts else {}
+    numbered: list[tuple[Entry, int | None]] = []
+    for entry in entries:
+        number = entry.found.number if entry.found else None
+        if entry.party is not None:
+            number = following[entry.partner]
+            following[entry.partner] += 1
+        numbered.append((entry, number))
     return numbered
 
 
@@ -175,10 +186,12 @@ async def _report(conn: Connection, lines: Iterable[store.Line], now: datetime) 
         if line.number is not None:
             told = Told(event_id=EventId(line.event_id), type=line.type, number=line.number)
             by_partner[line.partner].append(told)
-    for partner, events in by_partner.items():
-        for batch in _batches(events, EVENTS_A_BATCH):
-            informed = PartnerInformed(partner=PartnerSlug(partner), events=batch)
-            await outbox.publish(conn, informed, at=now)
+    informed = [
+        PartnerInformed(partner=PartnerSlug(partner), events=batch)
+        for partner, events in by_partner.items()
+        for batch in _batches(events, EVENTS_A_BATCH)
+    ]
+    await outbox.publish_all(conn, [(event, None) for event in informed], at=now)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
@@ -189,8 +202,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
 
 async def foresee(conn: Connection, events: Sequence[Received[Event]], now: datetime) -> None:
     """Take in what was ended since a backup, before anything else is judged: nothing is told that was ended since."""
-    cases = {event.data.case_id for event in events if isinstance(event.data, CaseEvent)}
-    consents = Consents(await store.consents_of(conn, cases), await store.erased_of(conn, cases))
+    consents = await _consents(conn, events)
     for event in events:
         consents.apply(event.data)
     await store.save_consents(conn, consents.changed)

@@ -1,7 +1,7 @@
 """The rules: who is told of an event at a given moment, given the consents and what was told before."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -146,14 +146,14 @@ class Found:
 
 @dataclass
 class Ledger:
-    """Who knows of what: of an event (`entries`), and of what the events of a (topic, key) spoke of (`traces`).
+    """Who knows of what: of an event (`entries`, by its id), and of what events of a (topic, key) spoke of (`traces`).
 
     `found`: what a restored ledger has forgotten and the streams hold, by event.
     """
 
-    entries: set[tuple[UUID, PartnerSlug]] = field(default_factory=set)
+    entries: dict[UUID, set[PartnerSlug]] = field(default_factory=lambda: defaultdict(set))
     found: dict[UUID, list[Found]] = field(default_factory=lambda: defaultdict(list))
-    traces: dict[tuple[str, str], set[Trace]] = field(default_factory=lambda: defaultdict(set))
+    traces: dict[tuple[str, str], list[Trace]] = field(default_factory=lambda: defaultdict(list))
 
     def informed(self, event: Received[Event]) -> set[PartnerSlug]:
         """Who knows of what a closing event ends: the referral, the consent to a transfer, else the case."""
@@ -182,16 +182,12 @@ class Ledger:
     def _traces_at(self, event: Received[Event]) -> Collection[Trace]:
         return self.traces.get((event.topic, event.key), ())
 
-    def note(self, entry: "Entry") -> bool:
-        """Write an entry; returns False when the partner has one for that event already."""
-        where = (entry.event.id, entry.partner)
-        if where in self.entries:
-            return False
-        self.entries.add(where)
-        data = entry.event.data
-        trace = Trace(entry.partner, referral_of(data), consent_of(data), isinstance(data, ReferralEnded))
-        self.traces[entry.event.topic, entry.event.key].add(trace)
-        return True
+    def note(self, event: Received[Event], partners: Iterable[PartnerSlug]) -> None:
+        """Write that these partners know of an event, and so of what it spoke of."""
+        self.entries[event.id].update(partners)
+        data, traces = event.data, self.traces[event.topic, event.key]
+        about = (referral_of(data), consent_of(data), isinstance(data, ReferralEnded))
+        traces.extend(Trace(partner, *about) for partner in partners)
 
 
 def _knowing_of_transfer(traces: Collection[Trace], consent_id: ConsentId) -> set[PartnerSlug]:
@@ -230,14 +226,34 @@ def judge(
     entries: list[Entry] = []
     for event in events:
         consents.apply(event.data)
-        # What a stream holds was told, whatever would be decided now.
-        before = [
-            Entry(event, each.partner, None, found=each) for each in ledger.found.get(event.id, ()) if each.number
-        ]
-        entries.extend(entry for entry in before if ledger.note(entry))
-        new = [*_told(event, partners, consents, ledger, now), *_knowing(event, partners)]
-        entries.extend(entry for entry in new if ledger.note(entry))
+        known_to = ledger.entries.get(event.id, set())
+        new: dict[PartnerSlug, Entry] = {}
+        for entry in _due(event, partners, consents, ledger, now):
+            if entry.partner not in known_to:
+                new.setdefault(entry.partner, entry)
+        if new:
+            ledger.note(event, new)
+            entries.extend(new.values())
     return entries
+
+
+def _due(
+    event: Received[Event],
+    partners: Collection[PartnerSlug],
+    consents: Consents,
+    ledger: Ledger,
+    now: datetime,
+) -> Iterator[Entry]:
+    """What an event gives rise to; of two entries for one partner the first counts."""
+    # What a stream holds was told, whatever would be decided now.
+    for found in ledger.found.get(event.id, ()):
+        if found.number:
+            yield Entry(event, found.partner, None, found=found)
+    if event.data.audience:
+        yield from _told(event, partners, consents, ledger, now)
+    for partner in sorted(knowing(event.data)):
+        if partner in partners:
+            yield Entry(event, partner, None)
 
 
 def _told(
@@ -247,48 +263,44 @@ def _told(
     ledger: Ledger,
     now: datetime,
 ) -> list[Entry]:
-    informed = ledger.informed(event) if event.data.closing else set[PartnerSlug]()
-    named = {
-        partner: party
-        for partner, party in audience(event.data, partners, informed).items()
-        if entitled(event.data, party, consents, informed=partner in informed, now=now)
-        and (event.data.closing or not ledger.knows_end(event, partner))
-    }
-    allowed = feedback_scopes(event.data, consents, now) if named else NOTHING
-    return [Entry(event, partner, named[partner], allowed) for partner in sorted(named)]
-
-
-def _knowing(event: Received[Event], partners: Collection[PartnerSlug]) -> list[Entry]:
-    return [Entry(event, partner, None) for partner in sorted(knowing(event.data)) if partner in partners]
+    data = event.data
+    informed = ledger.informed(event) if data.closing else frozenset[PartnerSlug]()
+    named = audience(data, partners, informed)
+    scopes = feedback_scopes(data, consents, now)
+    if data.closing:
+        told = [partner for partner in named if partner in informed]
+    elif not is_told_now(data, consents, now):
+        told = []
+    else:
+        told = [
+            partner
+            for partner, party in named.items()
+            if is_audible(type(data), party, scopes) and not ledger.knows_end(event, partner)
+        ]
+    return [Entry(event, partner, named[partner], scopes) for partner in sorted(told)]
 
 
 def audience(
     event: Event, partners: Collection[PartnerSlug], informed: Collection[PartnerSlug]
 ) -> Mapping[PartnerSlug, Party]:
     """Which partners the event's class is meant for, and as whom; never the one that acted."""
+    words = event.audience
     named: dict[PartnerSlug, Party] = {}
-    if Party.OTHERS in event.audience:
+    if Party.OTHERS in words:
         named |= dict.fromkeys(partners, Party.OTHERS)
-    if Party.INFORMED in event.audience:
+    if Party.INFORMED in words:
         named |= dict.fromkeys(informed, Party.INFORMED)
-    named |= {partner: party for party, partner in event.parties().items() if party in event.audience}
+    named |= {partner: party for party, partner in event.parties().items() if party in words}
     actor = acting(event)
     return {partner: party for partner, party in named.items() if partner != actor and partner in partners}
 
 
-def entitled(event: Event, party: Party, consents: Consents, *, informed: bool, now: datetime) -> bool:
-    """Whether a partner of the audience is told at `now`.
-
-    informed: whether it knows of what a closing event ends; that goes to exactly those who do, without consent.
-    A referral needs the valid TRANSFER consent to its service, the sender also the scope its class asks for.
-    """
-    if event.closing:
-        return informed
+def is_told_now(event: Event, consents: Consents, now: datetime) -> bool:
+    """Whether an event that closes nothing may be told to anybody at `now`: a referral needs its TRANSFER consent."""
     if isinstance(event, ReferralStatusShared) and event.status in OVER:
         return False
     if isinstance(event, ReferralEvent):
-        transfer = consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
-        return Scope.TRANSFER in transfer and is_audible(type(event), party, feedback_scopes(event, consents, now))
+        return Scope.TRANSFER in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
     # What else is said about a person has no consent it could rest on; directory and circle speak of none.
     return not isinstance(event, CaseEvent)
 

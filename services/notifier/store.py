@@ -33,27 +33,32 @@ class ToldRow(NamedTuple):
     told_at: datetime
 
 
-async def consents_of(conn: Connection, cases: Collection[CaseId]) -> list[Consent]:
-    """The consents of some cases, ended ones too."""
+async def known_of(conn: Connection, cases: Collection[CaseId]) -> tuple[list[Consent], list[CaseId]]:
+    """The consents of some cases, ended ones too, and which of the cases were erased."""
     rows = await conn.fetch(
         """
-        select consent_id, case_id, from_unit, to_unit, scope, valid_until, ended
-        from notifier.consent where case_id = any($1::uuid[])
+        select case_id, erased_at is not null as is_erased,
+               consent_id, from_unit, to_unit, scope, valid_until, ended
+        from unnest($1::uuid[]) as wanted (case_id)
+             left join notifier.erased_case using (case_id)
+             left join notifier.consent using (case_id)
         """,
         list(cases),
     )
-    return [
-        Consent(
-            ConsentId(row["consent_id"]),
-            CaseId(row["case_id"]),
-            UnitId(row["from_unit"]),
-            UnitId(row["to_unit"]),
-            Scope(row["scope"]),
-            row["valid_until"],
-            row["ended"],
-        )
-        for row in rows
-    ]
+    known = [_consent(row) for row in rows if row["consent_id"] is not None]
+    return known, [CaseId(row["case_id"]) for row in rows if row["is_erased"]]
+
+
+def _consent(row: Mapping[str, Any]) -> Consent:
+    return Consent(
+        ConsentId(row["consent_id"]),
+        CaseId(row["case_id"]),
+        UnitId(row["from_unit"]),
+        UnitId(row["to_unit"]),
+        Scope(row["scope"]),
+        row["valid_until"],
+        row["ended"],
+    )
 
 
 async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
@@ -75,12 +80,6 @@ async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
     )
 
 
-async def erased_of(conn: Connection, cases: Collection[CaseId]) -> list[CaseId]:
-    """Which of these cases were erased."""
-    rows = await conn.fetch("select case_id from notifier.erased_case where case_id = any($1::uuid[])", list(cases))
-    return [CaseId(row["case_id"]) for row in rows]
-
-
 async def save_erased(conn: Connection, cases: Iterable[CaseId], now: datetime) -> None:
     """Note cases as erased, for good."""
     await conn.execute(
@@ -93,23 +92,39 @@ async def save_erased(conn: Connection, cases: Iterable[CaseId], now: datetime) 
     )
 
 
-async def entries_of(conn: Connection, events: Collection[UUID]) -> set[tuple[UUID, PartnerSlug]]:
-    """Who has one of these events in the ledger already."""
-    rows = await conn.fetch(
-        "select event_id, partner from notifier.told where event_id = any($1::uuid[])", list(events)
-    )
-    return {(row["event_id"], PartnerSlug(row["partner"])) for row in rows}
-
-
-async def traces_of(conn: Connection, keys: Collection[tuple[str, str]]) -> list[tuple[tuple[str, str], Trace]]:
-    """What the ledger says of these (topic, key), each thing once."""
+async def knowing_of(conn: Connection, events: Collection[UUID]) -> tuple[list[tuple[UUID, PartnerSlug]], list[Found]]:
+    """Who has one of these events in the ledger already, and what a restored notifier found of them on the bus."""
     rows = await conn.fetch(
         """
-        select distinct topic, key, partner, referral_id, consent_id, type = $3 as is_end
-        from notifier.told join unnest($1::text[], $2::text[]) as wanted (topic, key) using (topic, key)
+        select true as is_told, event_id, partner, null::bigint as number, null::bigint as reported_number
+        from notifier.told where event_id = any($1::uuid[])
+        union all
+        select false, event_id, partner, number, reported_number
+        from notifier.found where event_id = any($1::uuid[])
+        """,
+        list(events),
+    )
+    told = [(row["event_id"], PartnerSlug(row["partner"])) for row in rows if row["is_told"]]
+    found = [
+        Found(row["event_id"], PartnerSlug(row["partner"]), row["number"], row["reported_number"])
+        for row in rows
+        if not row["is_told"]
+    ]
+    return told, found
+
+
+async def traces_of(conn: Connection, keys: Mapping[tuple[str, str], bool]) -> list[tuple[tuple[str, str], Trace]]:
+    """What the ledger says of these (topic, key), each thing once: all where the value is true, else the ends."""
+    rows = await conn.fetch(
+        """
+        select distinct topic, key, partner, referral_id, consent_id, type = $4 as is_end
+        from notifier.told join unnest($1::text[], $2::text[], $3::boolean[]) as wanted (topic, key, everything)
+             using (topic, key)
+        where everything or type = $4
         """,
         [topic for topic, _ in keys],
         [key for _, key in keys],
+        list(keys.values()),
         ReferralEnded.event_type,
     )
     return [((row["topic"], row["key"]), _trace(row)) for row in rows]
@@ -139,37 +154,20 @@ async def insert_lines(conn: Connection, lines: Sequence[Line], now: datetime) -
     )
 
 
-async def lock_streams(conn: Connection, partners: Collection[PartnerSlug]) -> dict[PartnerSlug, int]:
-    """Lock the partners' streams until the transaction ends, and return the next number of each.
-
-    Two statements on purpose: a row that the first one makes is invisible to a statement that began with it.
-    """
-    wanted = sorted(partners)
-    await conn.execute(
-        "insert into notifier.stream (partner) select unnest($1::text[]) order by 1 on conflict do nothing",
-        wanted,
-    )
+async def take_numbers(conn: Connection, counts: Mapping[PartnerSlug, int]) -> dict[PartnerSlug, int]:
+    """Lock the partners' streams until the transaction ends, move each on by so many, and return its first number."""
+    wanted = sorted(counts)
     rows = await conn.fetch(
         """
-        select partner, next_number from notifier.stream
-        where partner = any($1::text[]) order by partner for update
+        insert into notifier.stream as s (partner, next_number)
+        select partner, 1 + number from unnest($1::text[], $2::bigint[]) as wanted (partner, number) order by partner
+        on conflict (partner) do update set next_number = s.next_number + excluded.next_number - 1
+        returning partner, next_number
         """,
         wanted,
+        [counts[partner] for partner in wanted],
     )
-    return {PartnerSlug(row["partner"]): row["next_number"] for row in rows}
-
-
-async def save_next_numbers(conn: Connection, numbers: Mapping[PartnerSlug, int]) -> None:
-    """Move locked streams on."""
-    await conn.execute(
-        """
-        update notifier.stream set next_number = given.next_number
-        from unnest($1::text[], $2::bigint[]) as given (partner, next_number)
-        where stream.partner = given.partner
-        """,
-        list(numbers.keys()),
-        list(numbers.values()),
-    )
+    return {PartnerSlug(row["partner"]): row["next_number"] - counts[row["partner"]] for row in rows}
 
 
 async def next_number(conn: Connection, partner: str) -> int:
@@ -226,15 +224,6 @@ async def save_reported(conn: Connection, partner: str, numbers: Mapping[UUID, i
         list(numbers),
         list(numbers.values()),
     )
-
-
-async def found_of(conn: Connection, events: Collection[UUID]) -> list[Found]:
-    """What was found on the bus of these events; nothing when there was no restore."""
-    rows = await conn.fetch(
-        "select event_id, partner, number, reported_number from notifier.found where event_id = any($1::uuid[])",
-        list(events),
-    )
-    return [Found(row["event_id"], PartnerSlug(row["partner"]), row["number"], row["reported_number"]) for row in rows]
 
 
 async def forget_found(conn: Connection, found: Collection[Found]) -> None:

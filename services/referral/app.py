@@ -6,11 +6,11 @@ from services.chassis.app import run
 from services.chassis.context import Context, Service
 from services.chassis.handling import Handlers
 from services.referral.api import ROUTERS
-from services.referral.handlers import ADOPTION, HANDLERS
+from services.referral.handlers import ADOPTION, HANDLERS, on_run
 
 
 def _handlers(_context: Context) -> Handlers:
-    return Handlers(topics=frozenset({Topic.CASES}), each=HANDLERS)
+    return Handlers(topics=frozenset({Topic.CASES}), run=on_run, run_types=frozenset(HANDLERS))
 
 
 def _adoption(_context: Context) -> Adoption:

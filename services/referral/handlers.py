@@ -1,7 +1,8 @@
 """What the bus makes this service do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, TypeAlias
 
 from schemas import (
     ConsentExpired,
@@ -23,54 +24,57 @@ from schemas import (
     ReferralStatusShared,
     Topic,
 )
-from schemas.codes import ConsentState, EndReason, Scope
+from schemas.codes import ConsentState, EndReason
 from services.chassis.adoption import Adopt, Adoption
 from services.chassis.db import Connection
-from services.chassis.handling import Handler
-from services.referral.commands import adopting, consents, referrals
+from services.referral.commands import adopting
+from services.referral.commands import cases as commands
+from services.referral.model.cases import Cases
 from services.referral.model.directory import CONTACTS, OFFERS, Kind, State
 
+Judge: TypeAlias = Callable[[Cases, Received[Any], datetime], None]
 
-async def on_consent_given(conn: Connection, received: Received[ConsentGiven], now: datetime) -> None:
+
+def on_consent_given(cases: Cases, received: Received[ConsentGiven], now: datetime) -> None:
     """Keep it; a late consent to feedback tells the sender where its referrals stand."""
-    await consents.note_given(conn, received, now)
+    cases.give(received, now)
 
 
-async def on_consent_withdrawn(conn: Connection, received: Received[ConsentWithdrawn], now: datetime) -> None:
+def on_consent_withdrawn(cases: Cases, received: Received[ConsentWithdrawn], now: datetime) -> None:
     """Keep that it is over, and end what rested on it."""
-    withdrawn = received.data
-    await consents.note_ended(conn, withdrawn, ConsentState.WITHDRAWN)
-    if withdrawn.scope is Scope.TRANSFER:
-        reason = EndReason.CONSENT_WITHDRAWN
-        await referrals.end_resting_on(conn, withdrawn.consent_id, reason, received, now)
+    cases.end(received, ConsentState.WITHDRAWN, EndReason.CONSENT_WITHDRAWN, now)
 
 
-async def on_consent_expired(conn: Connection, received: Received[ConsentExpired], now: datetime) -> None:
+def on_consent_expired(cases: Cases, received: Received[ConsentExpired], now: datetime) -> None:
     """Keep that it is over, and end what rested on it."""
-    expired = received.data
-    await consents.note_ended(conn, expired, ConsentState.EXPIRED)
-    if expired.scope is Scope.TRANSFER:
-        await referrals.end_resting_on(conn, expired.consent_id, EndReason.CONSENT_EXPIRED, received, now)
+    cases.end(received, ConsentState.EXPIRED, EndReason.CONSENT_EXPIRED, now)
 
 
-async def on_person_erased(conn: Connection, received: Received[PersonErased], now: datetime) -> None:
+def on_person_erased(cases: Cases, received: Received[PersonErased], now: datetime) -> None:
     """End all of the case's referrals and take no more consents for it."""
-    await consents.forget(conn, received.data.case_id, now)
-    await referrals.end_all(conn, EndReason.PERSON_ERASED, received, now)
+    cases.erase(received, now)
 
 
-async def on_person_disclosed(conn: Connection, received: Received[PersonDisclosed], now: datetime) -> None:
+def on_person_disclosed(cases: Cases, received: Received[PersonDisclosed], now: datetime) -> None:
     """Whoever fetched the person's data has received the request."""
-    await referrals.note_fetched(conn, received, now)
+    cases.fetch(received, now)
 
 
-HANDLERS: Mapping[type[Event], Handler] = {
+HANDLERS: Mapping[type[Event], Judge] = {
     ConsentGiven: on_consent_given,
     ConsentWithdrawn: on_consent_withdrawn,
     ConsentExpired: on_consent_expired,
     PersonErased: on_person_erased,
     PersonDisclosed: on_person_disclosed,
 }
+
+
+async def on_run(conn: Connection, events: Sequence[Received[Event]], now: datetime) -> None:
+    """Judge a run of events in order, with what is known of their cases read and written at once."""
+    cases = await commands.load(conn, events)
+    for event in events:
+        HANDLERS[type(event.data)](cases, event, now)
+    await commands.save(conn, cases, now)
 
 
 async def on_own_requested(conn: Connection, received: Received[ReferralRequested], _now: datetime) -> bool:

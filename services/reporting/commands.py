@@ -1,5 +1,6 @@
 """The verbs of reporting: count a run of events, and say what the agreement's clauses amount to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,16 +16,19 @@ from schemas.agreement_file import AgreementFile
 from schemas.partner_file import Partners
 from services.chassis.db import Connection
 from services.reporting import store
-from services.reporting.model import Facts, Result, Year, ends, is_counted, level_of, recipient_of, results, sender_of
+from services.reporting.model import Facts, Result, Year, ends, is_counted, level_of, partners_of, results, year_of
 from services.reporting.store import Heard, Published, Seen
+
+COUNTED_TYPES = frozenset(name for name, event_class in EVENTS.items() if is_counted(event_class))
+DIRECTORY_TYPES = frozenset(name for name, event_class in EVENTS.items() if issubclass(event_class, DirectoryEvent))
 
 
 async def count(conn: Connection, events: Sequence[Received[Event]]) -> None:
     """Count a run of events, in at most four statements."""
-    information = [each.data for each in events if isinstance(each.data, InformationCounted)]
-    seen = [_seen(each) for each in events if is_counted(type(each.data))]
-    published = [_published(each) for each in events if isinstance(each.data, DirectoryEvent)]
-    heard = [one for each in events if isinstance(each.data, PartnerInformed) for one in _heard(each, each.data)]
+    information = [each.data for each in events if type(each.data) is InformationCounted]
+    seen = Counter(_seen(each) for each in events if each.type in COUNTED_TYPES)
+    published = [_published(each) for each in events if each.type in DIRECTORY_TYPES]
+    heard = [one for each in events if type(each.data) is PartnerInformed for one in _heard(each, each.data)]
     if information:
         await store.add_information(conn, information)
     if seen:
@@ -36,12 +40,13 @@ async def count(conn: Connection, events: Sequence[Received[Event]]) -> None:
 
 
 def _seen(event: Received[Event]) -> Seen:
-    return Seen(event.time, event.type, sender_of(event.data), recipient_of(event.data))
+    return Seen(year_of(event.time), event.type, *partners_of(event.data))
 
 
 def _published(event: Received[Event]) -> Published:
     data = event.data
-    return Published(event.id, event.type, event.key, sender_of(data), level_of(data), ends(data), event.time)
+    publisher, _ = partners_of(data)
+    return Published(event.id, event.type, event.key, publisher, level_of(data), ends(data), event.time)
 
 
 def _heard(event: Received[Event], informed: PartnerInformed) -> list[Heard]:
@@ -63,6 +68,3 @@ async def compliance(
         await store.valid_contacts(conn, bounds.ends_at),
     )
     return bounds, results(agreement, partners, facts, bounds)
-
-
-DIRECTORY_TYPES = frozenset(name for name, event_class in EVENTS.items() if issubclass(event_class, DirectoryEvent))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from schemas import (
     EVENTS,
@@ -26,6 +27,7 @@ from schemas.codes import ContactLevel, PartnerRole
 from schemas.partner_file import Partners
 
 NOBODY = PartnerSlug("")
+KOBLENZ = ZoneInfo("Europe/Berlin")
 
 
 class Status(StrEnum):
@@ -182,16 +184,19 @@ def names_parties(event_class: type[Event]) -> bool:
     return event_class.parties is not Event.parties
 
 
-def sender_of(event: Event) -> PartnerSlug:
-    """The partner an event came from; NOBODY where it names none."""
+def year_of(at: datetime) -> int:
+    """The year of the calendar in Koblenz."""
+    return at.astimezone(KOBLENZ).year
+
+
+def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
+    """The partner an event came from and the one it went to; NOBODY where it names none."""
+    parties = event.parties()
+    if parties:
+        return parties.get(Party.SENDER, NOBODY), parties.get(Party.RECIPIENT, NOBODY)
     if isinstance(event, OfferEvent | ContactEvent | InformationCounted):
-        return partner_of(event.unit)
-    return event.parties().get(Party.SENDER, NOBODY)
-
-
-def recipient_of(event: Event) -> PartnerSlug:
-    """The partner an event went to; NOBODY where it names none."""
-    return event.parties().get(Party.RECIPIENT, NOBODY)
+        return partner_of(event.unit), NOBODY
+    return NOBODY, NOBODY
 
 
 def level_of(event: Event) -> ContactLevel | None:

@@ -1,6 +1,6 @@
 """The statements of reporting: counting, and reading what was counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,9 +11,9 @@ from services.reporting.model import Happened, Named, People, Telling, Year
 
 
 class Seen(NamedTuple):
-    """An event to be counted."""
+    """What events are counted by."""
 
-    at: datetime
+    year: int
     type: str
     sender: str
     recipient: str
@@ -55,17 +55,16 @@ async def add_information(conn: Connection, counted: Sequence[InformationCounted
     )
 
 
-async def add_events(conn: Connection, seen: Sequence[Seen]) -> None:
-    """Count events by year, type, sender and recipient."""
+async def add_events(conn: Connection, seen: Mapping[Seen, int]) -> None:
+    """Add to how many events there were of each year, type, sender and recipient."""
     await conn.execute(
         """
         insert into view.event_count (year, type, sender, recipient, events)
-        select extract(year from at at time zone 'Europe/Berlin'), type, sender, recipient, count(*)
-        from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[]) as given (at, type, sender, recipient)
-        group by 1, 2, 3, 4 order by 1, 2, 3, 4
+        select * from unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::bigint[]) order by 1, 2, 3, 4
         on conflict (year, type, sender, recipient) do update set events = event_count.events + excluded.events
         """,
-        *_columns(seen, Seen),
+        *_columns(list(seen), Seen),
+        list(seen.values()),
     )
 
 

@@ -1,7 +1,7 @@
 """The plan of a batch against a second, naive telling of the same rules: one record after the other, nothing shared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from hypothesis import given
@@ -133,7 +133,7 @@ def _key(case: int) -> Key:
 @given(st.lists(mangled_records(), max_size=8))
 def test_any_records_at_all_make_a_plan(batch: list[Record]) -> None:
     """Each is applied, parked, passed or a duplicate; none raises, and none is dropped in silence."""
-    incoming = [read(replace(each, offset=offset)) for offset, each in enumerate(batch)]
+    incoming = [read(each._replace(offset=offset)) for offset, each in enumerate(batch)]
     result = plan(incoming, Known(set(), Applied(), {}), {}, HANDLERS)
     accounted = {each.record.offset for each, _ in [*result.run, *result.letters]}
     silent = [each for each in incoming if each.record.offset not in accounted]

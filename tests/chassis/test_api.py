@@ -10,6 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from schemas import Topic
+from services.chassis import idempotency
+from services.chassis.keys import Key, lock_keys
 from services.chassis.schedule import run_jobs
 from tests.chassis.things import FINISH, SERVICE, TABLE
 from tests.conftest import eventually
@@ -183,6 +186,31 @@ async def test_a_key_used_for_another_version_or_by_another_unit_is_refused(thin
     problem(response, 422, "idempotency-key-reused", "Idempotency-Key")
 
 
+async def test_a_repeated_request_is_answered_though_its_resource_takes_no_more_changes(things: Running) -> None:
+    """What has become of it since refuses new requests only; those leave their keys free."""
+    made = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "clerk"))
+    path, closing = made.headers["location"], {"name": "closed"}
+    headers = {**things.headers(CITY, "clerk", key="k1"), "If-Match": '"1"'}
+    first = await things.client.put(path, json=closing, headers=headers)
+    assert (first.status_code, first.headers["etag"]) == (200, '"2"')
+    second = await things.client.put(path, json=closing, headers=headers)
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert second.headers["idempotency-replayed"] == "true"
+    other = {**things.headers(CITY, "clerk", key="k2"), "If-Match": '"2"'}
+    problem(await things.client.put(path, json=closing, headers=other), 409, "thing-closed")
+    assert "k2" not in {row["key"] for row in await things.rows("select key from chassis.idempotency")}
+
+
+async def test_a_repeated_request_waits_for_nobody_who_holds_its_resource(things: Running) -> None:
+    """It changes nothing, so it locks no keys."""
+    headers = things.headers(CITY, "clerk", key="k1")
+    made = await things.client.post("/v1/things", json={"name": "a"}, headers=headers)
+    async with things.context.database.transaction() as conn, asyncio.timeout(5):
+        await lock_keys(conn, [Key(str(Topic.CASES), made.json()["id"])])
+        again = await things.client.post("/v1/things", json={"name": "a"}, headers=headers)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+
+
 async def test_another_partner_may_use_the_same_key(things: Running) -> None:
     """Keys are each partner's own."""
     for unit in (CITY, AWO):
@@ -215,7 +243,7 @@ async def test_a_database_that_is_away_for_a_moment_is_a_503(things: Running, mo
     async def away(*_: Any) -> None:
         raise asyncpg.CannotConnectNowError
 
-    monkeypatch.setattr("services.chassis.api.lock_keys", away)
+    monkeypatch.setattr(idempotency, "open_change", away)
     response = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "clerk"))
     problem(response, 503, "not-available")
     assert response.headers["retry-after"] == "1"
@@ -223,16 +251,14 @@ async def test_a_database_that_is_away_for_a_moment_is_a_503(things: Running, mo
 
 async def test_a_deadlock_is_tried_again_before_anyone_hears_of_it(things: Running, monkeypatch) -> None:
     """Two tries fail, the third answers."""
-    from services.chassis import api
-
-    original, failures = api.lock_keys, [asyncpg.DeadlockDetectedError(), asyncpg.SerializationError()]
+    original, failures = idempotency.open_change, [asyncpg.DeadlockDetectedError(), asyncpg.SerializationError()]
 
     async def crossed(*args: Any) -> Any:
         if failures:
             raise failures.pop()
         return await original(*args)
 
-    monkeypatch.setattr(api, "lock_keys", crossed)
+    monkeypatch.setattr(idempotency, "open_change", crossed)
     response = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "clerk"))
     assert response.status_code == 201
 

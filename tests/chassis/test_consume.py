@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
 
+from services.chassis import client_health
 from services.chassis import consume as consume_module
 from services.chassis import offsets as offsets_module
 from services.chassis.config import Settings
@@ -213,10 +214,11 @@ async def test_an_error_of_the_fetch_loses_no_record_of_another_partition(settin
 
 async def test_a_hole_in_what_is_read_is_read_again(settings, fresh, stack, monkeypatch) -> None:
     """Records that the client lost on the way are fetched once more before anything later is applied."""
-    case, losses = uuid4(), [1]
+    case, losses, polls = uuid4(), [1], []
     original = AIOKafkaConsumer.getmany
 
     async def getmany(self, *args, **kwargs):
+        polls.append(1)
         taken = await original(self, *args, **kwargs)
         if taken and losses:
             losses.pop()
@@ -227,11 +229,35 @@ async def test_a_hole_in_what_is_read_is_read_again(settings, fresh, stack, monk
         await send(stack, settings, [record(given(case), 1, 0)])
         await eventually(lambda: _has(fresh, 1))
         monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+        await eventually(lambda: polls)
         await send(stack, settings, [record(given(case), 2, 0)])
         await eventually(lambda: not losses)
         await send(stack, settings, [record(given(case), 3, 0)])
         await eventually(lambda: _has(fresh, 3))
     assert await versions(fresh) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("part", "task"),
+    [("_client", "_sync_task"), ("_fetcher", "_fetch_task"), ("_coordinator", "_coordination_task")],
+)
+async def test_a_client_that_breaks_inside_is_replaced(settings, fresh, stack, monkeypatch, part, task) -> None:
+    """aiokafka says nothing when a task of its own ends, and would then wait for ever: a fresh client reads on."""
+    clients: list[Any] = []
+    check = client_health.check
+    monkeypatch.setattr(client_health, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(client_health, "check", lambda consumer: (clients.append(consumer), check(consumer)))
+    probe, key = Probe(), uuid4()
+    await send(stack, settings, [record(given(key), 1, 0)])
+    async with consuming(settings, fresh, probe):
+        await eventually(lambda: _has(fresh, 1))
+        broken = clients[-1]
+        inner = getattr(getattr(broken, part), task)
+        inner.cancel()
+        await eventually(inner.done)
+        await eventually(lambda: clients[-1] is not None and clients[-1] is not broken)
+        await send(stack, settings, [record(given(key), 2, 1)])
+        await eventually(lambda: _has(fresh, 2))
 
 
 async def test_an_error_while_partitions_are_assigned_ends_the_run(settings, fresh, stack, monkeypatch) -> None:

@@ -279,6 +279,25 @@ async def test_a_commit_wakes_the_relay(settings, database, database_url, monkey
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def test_a_commit_wakes_the_relay_of_its_own_process_at_once(
+    settings, database, database_url, monkeypatch
+) -> None:
+    """No NOTIFY and no poll: where both are missing, the event still goes out."""
+    monkeypatch.setattr(relay_module, "POLL_SECONDS", 3600)
+    relay = Relay("test", settings)
+    assert not relay.wake()
+    database.on_commit = Waker(database_url, "test", relay.wake).wake
+    task = asyncio.create_task(supervise("relay", relay.run))
+    try:
+        await eventually(relay.wake)
+        await write(database, uuid4())
+        await eventually(lambda: _empty(database))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert not relay.wake()
+
+
 async def _relay_listens(database: Database) -> bool:
     async with database.reading() as conn:
         held: bool = await conn.fetchval(

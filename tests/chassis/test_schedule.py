@@ -27,6 +27,25 @@ async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Running]:
         yield one
 
 
+async def test_a_connection_given_back_holds_no_lock_of_its_session(service: Running) -> None:
+    """Whoever breaks off before unlocking keeps no other process from the job."""
+
+    async def lock_and_break_off() -> None:
+        async with service.context.database.holding() as conn:
+            await conn.execute("select pg_advisory_lock(7)")
+            raise RuntimeError("broke off")
+
+    with pytest.raises(RuntimeError, match="broke off"):
+        await lock_and_break_off()
+    locks = await service.rows(
+        """
+        select * from pg_locks join pg_database on pg_database.oid = pg_locks.database
+        where locktype = 'advisory' and objid = 7 and datname = current_database()
+        """
+    )
+    assert locks == []
+
+
 class Work:
     """A job whose items are the numbers still to do, the smallest first; `fail` raises on some."""
 

@@ -99,6 +99,7 @@ async def test_a_consumer_that_stands_still_ends_the_process(
     await send(stack, settings, [record(given(uuid4()), 1, 0)])
     [words] = await process.ended()
     assert (words["reason"], words["topics"]) == ("the consumer stands still", [settings.physical("lotse.cases.v1")])
+    assert any("hanging.py:" in waiting for waiting in words["waiting"])
 
 
 async def test_a_consumer_that_waits_for_a_lock_is_left_alone(settings: Settings, stack: Any, hanging: Any) -> None:

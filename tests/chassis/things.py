@@ -43,7 +43,7 @@ async def make_thing(changing: Changing, body: Thing) -> object:
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [Key(str(Topic.CASES), str(new))]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         if body.name == "refused":
             return Refusal(409, "thing-refused", "This name is never taken.", field="name")
         if body.name == "breaks":
@@ -52,19 +52,21 @@ async def make_thing(changing: Changing, body: Thing) -> object:
             "insert into thing (id, partner, name) values ($1, $2, $3)", new, changing.caller.partner, body.name
         )
         await publish(conn, given(CaseId(new)), at=now)
-        return [str(new)]
+        return await show(conn, [str(new)], now)
 
-    return await perform(changing, keys=keys, act=act, answer=show, status=201)
+    return await perform(changing, ids=[new], keys=keys, act=act, again=show, status=201)
 
 
 @router.put("/v1/things/{thing_id}")
 async def change_thing(changing: Changing, thing_id: UUID, body: Thing) -> object:
-    """Change one that was seen in its present version."""
+    """Change one that was seen in its present version; one that is closed stays as it is."""
 
-    async def keys(_conn: Connection) -> Sequence[Key]:
+    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
+        if await conn.fetchval("select name = 'closed' from thing where id = $1", thing_id):
+            return Refusal(409, "thing-closed", "This one does not change any more.")
         return [Key(str(Topic.CASES), str(thing_id))]
 
-    async def act(conn: Connection, _now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         row = await conn.fetchrow(
             "select * from thing where id = $1 and partner = $2", thing_id, changing.caller.partner
         )
@@ -74,9 +76,9 @@ async def change_thing(changing: Changing, thing_id: UUID, body: Thing) -> objec
         if stale:
             return stale
         await conn.execute("update thing set name = $2, version = version + 1 where id = $1", thing_id, body.name)
-        return [str(thing_id)]
+        return await show(conn, [str(thing_id)], now)
 
-    return await perform(changing, keys=keys, act=act, answer=show)
+    return await perform(changing, ids=[thing_id], keys=keys, act=act, again=show)
 
 
 @router.get("/v1/things/{thing_id}")

@@ -63,6 +63,8 @@ def _played(site: Site, scenario: Scenario, sizes: Sizes) -> Result:
         f"{result.received} received, {result.lost} lost, {result.out_of_order} out of order, "
         f"recovered in {result.recovery_seconds:.1f} s"
     )
+    for trouble, times in sorted(result.trouble.items()):
+        say(f"         {trouble}: {times} times")
     for finding in result.findings[:FINDINGS_SHOWN]:
         say(f"         {finding}")
     if len(result.findings) > FINDINGS_SHOWN:

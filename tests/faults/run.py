@@ -31,6 +31,7 @@ from tests.faults.site import NAMES, Site
 
 POLL_SECONDS = 0.1
 SILENCE_SECONDS = 1.0
+SUPERVISED_SECONDS = 1.0
 # Where something is lost already, what was on its way when the load was broken off may still come.
 LOST_SECONDS = 15.0
 
@@ -290,11 +291,22 @@ async def _running(site: Site, name: str, sizes: Sizes) -> AsyncIterator[Run]:
         load = Load(client, ledger, ears, resolve, sizes.pace, f"{sizes.seed} {name}")
         run = Run(site, sizes, ears, ledger, client, load)
         await _caught_up(run)
+        supervisor = asyncio.create_task(_supervise(run))
         try:
             yield run
         finally:
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
             await load.cancel()
             ledger.close()
+
+
+async def _supervise(run: Run) -> None:
+    """What `lotse up` does, or any supervisor of processes: a service that ends by itself is started again."""
+    while True:
+        await asyncio.sleep(SUPERVISED_SECONDS)
+        for name in await run.in_thread(run.site.keep_up):
+            run.client.trouble[f"{name} ended by itself"] += 1
 
 
 async def _caught_up(run: Run) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,6 +55,9 @@ class Site:
     """Brokers of the test's own, where the stack's one broker does not do."""
     proxy: Proxy | None = None
     """What stands between the services and the broker."""
+    kept_up: set[str] = field(default_factory=set)
+    """The services that are started again when they end by themselves, as any supervisor does."""
+    _keeping_up: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def stack_of_services(self) -> Stack:
@@ -69,14 +73,29 @@ class Site:
             start_service(self.stack_of_services, SERVICE[name], self.ports[name], Sources())
         for name in names:
             wait_until_ready(self.stack.layout, SERVICE[name], self.ports[name])
+        self.kept_up.update(names)
+
+    def keep_up(self) -> list[str]:
+        """Start again what ended by itself; returns those names."""
+        with self._keeping_up:
+            ended = [name for name in sorted(self.kept_up) if not self.is_running(name)]
+            for name in ended:
+                start_service(self.stack_of_services, SERVICE[name], self.ports[name], Sources())
+        return ended
 
     def kill(self, *names: str) -> None:
         """kill -9, all at once."""
+        self._let_go(names)
         records = [record for name in names if (record := processes.running(self.stack.layout, name))]
         for record in records:
             os.kill(record.pid, signal.SIGKILL)
         for record in records:
             processes.gone(record, 10)
+
+    def _let_go(self, names: Iterable[str]) -> None:
+        """These end on purpose now."""
+        with self._keeping_up:
+            self.kept_up.difference_update(names)
 
     def start_wrapped(self, how: str, *names: str) -> None:
         """Start services in a wrapper that breaks them in one way (see tests/faults/wrapped.py), in their place.
@@ -101,12 +120,14 @@ class Site:
 
     def stop_service(self, name: str) -> None:
         """Ask a service to end, and wait until it has."""
+        self._let_go([name])
         processes.stop(self.stack.layout, name, 10)
 
     def start_with(self, name: str, settings: Mapping[str, str]) -> None:
         """Start a service with other settings, in its place."""
         self._spawn(name, [sys.executable, "-m", f"services.{name}.app"], name, self.ports[name], settings)
         wait_until_ready(self.stack.layout, SERVICE[name], self.ports[name])
+        self.kept_up.add(name)
 
     def _spawn(
         self, record: str, command: list[str], name: str, port: int, settings: Mapping[str, str] | None = None
@@ -181,6 +202,7 @@ class Site:
 
     def stop(self) -> None:
         """End everything."""
+        self._let_go(NAMES)
         for name in self.others:
             processes.stop(self.stack.layout, name, 5)
         stop_services(self.stack.layout)

@@ -48,6 +48,17 @@ async def published(lotse: Lotse, path: str, body: dict[str, Any]) -> str:
     return location
 
 
+async def test_a_change_takes_six_round_trips(lotse: Lotse) -> None:
+    """Begin; open (Idempotency-Key, lock, clock); read; write; publish; commit."""
+    place = await published(lotse, "/v1/offers", an_offer())
+    asked: list[str] = []
+    async with lotse.running.context.database.reading() as conn:
+        conn.add_query_logger(lambda query: asked.append(query.query))
+    answer = await lotse.send("PUT", place, an_offer(name="Sprechstunde"), If_Match='"1"')
+    assert answer.status_code == 200, answer.text
+    assert len(asked) == 6, asked
+
+
 async def test_an_offer_is_published_with_its_full_state(lotse: Lotse) -> None:
     """The event names the partner that acted, and shows everybody all of it."""
     place = await published(lotse, "/v1/offers", an_offer())

@@ -1,21 +1,21 @@
 """Histories that must end right: parked cases, tombstones, and changes of one case at the same moment."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from schemas import CaseId, ConsentGiven, ReferralEnded, ReferralEvent, ReferralStatusShared, Topic
+from schemas import CaseId, ConsentGiven, Event, Received, ReferralEnded, ReferralEvent, ReferralStatusShared, Topic
 from schemas.codes import Outcome
 from services.chassis import parking
 from services.chassis.db import Connection
 from services.chassis.handling import Handlers, Permanent
 from services.chassis.inbox import Inbox
 from services.chassis.keys import Key
-from services.referral.handlers import HANDLERS
+from services.referral.handlers import HANDLERS, on_run
 from tests.referral.builders import (
     AWO,
     CARITAS_MBE,
@@ -37,10 +37,12 @@ ROUNDS = 15
 def consents_not_understood(lotse: Lotse) -> Iterator[None]:
     """For a while the service's code cannot apply any consent given."""
 
-    async def refuse(_conn: Connection, _received: Any, _now: datetime) -> None:
-        raise Permanent("this code does not understand the consent")
+    async def refuse(conn: Connection, events: Sequence[Received[Event]], now: datetime) -> None:
+        if any(isinstance(event.data, ConsentGiven) for event in events):
+            raise Permanent("this code does not understand the consent")
+        await on_run(conn, events, now)
 
-    handlers = Handlers(frozenset({Topic.CASES}), {**HANDLERS, ConsentGiven: refuse})
+    handlers = Handlers(frozenset({Topic.CASES}), run=refuse, run_types=frozenset(HANDLERS))
     good, lotse.running.inbox = lotse.running.inbox, Inbox(lotse.running.context.database, handlers)
     yield
     lotse.running.inbox = good

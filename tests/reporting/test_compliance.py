@@ -1,7 +1,6 @@
 """What each clause amounts to, from events through the inbox to the answer."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -276,7 +275,7 @@ async def test_every_event_twice_is_counted_once(reporting: Running, compliance:
 async def bring(reporting: Running, events: Sequence[tuple[Event, UUID, str]], *, offset: int) -> None:
     """Events (with id and source), each the first of its key, as they stand on the bus from an offset on."""
     records = [
-        replace(reporting._record(event, event_id, source, datetime.now(UTC), 1), offset=offset + place)
+        reporting._record(event, event_id, source, datetime.now(UTC), 1)._replace(offset=offset + place)
         for place, (event, event_id, source) in enumerate(events)
     ]
     async with reporting.context.database.transaction() as conn:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas import ConsentId, ReferralId, UnitId
+from schemas import ConsentId, ReferralId, UnitId, new_id
 from schemas.codes import ConsentForm, ConsentState, DataCategory, LanguageTag, Scope
 from schemas.consent import NoticeVersion
 from services.chassis import db
@@ -83,9 +83,9 @@ class NewConsents(Body):
     notice: Notice
     form: ConsentForm
 
-    def wanted(self) -> list[WantedConsent]:
-        """Each consent as a rule takes it."""
-        return [each.wanted() for each in self.consents]
+    def wanted(self) -> dict[ConsentId, WantedConsent]:
+        """Each consent as a rule takes it, by the id that it gets."""
+        return {ConsentId(new_id()): each.wanted() for each in self.consents}
 
     def signature(self) -> Signature:
         """What all of them have in common."""
@@ -146,19 +146,21 @@ async def record(case_ref: Reference, body: NewConsents, change: Changing) -> Re
     context, partner = change.context, change.caller.partner
     unit = unit_of(change.caller, context)
     case_id = context.references.resolve(partner, case_ref)
+    wanted = body.wanted()
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
         key = await key_of_person_of_unit(conn, case_id, unit)
         return key if isinstance(key, Refusal) else [key]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         person = await person_of_unit(conn, case_id, unit, now)
         if isinstance(person, Refusal):
             return person
         units = context.partners.units
-        return _ids(await record_consents(conn, person, unit, body.wanted(), body.signature(), units, now))
+        refusal = await record_consents(conn, person, unit, wanted, body.signature(), units, now)
+        return refusal or await _records(conn, change, [*wanted], now)
 
-    return await perform(change, keys=keys, act=act, answer=_records(change), status=201)
+    return await perform(change, ids=[*wanted], keys=keys, act=act, again=_again(change), status=201)
 
 
 @router.post(
@@ -173,31 +175,34 @@ async def record_feedback(referral_id: UUID, body: NewConsents, change: Changing
     context = change.context
     unit = unit_of(change.caller, context)
     addressed = await referral_addressed_to(context, ReferralId(referral_id), unit)
+    wanted = body.wanted()
 
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [case_key(addressed.case_id)]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         referral = await referrals.referral_to(conn, referral_id, unit)
         if referral is None:
             return NOT_FOUND
         units = context.partners.units
-        return _ids(await record_feedback_consents(conn, referral, body.wanted(), body.signature(), units, now))
+        refusal = await record_feedback_consents(conn, referral, wanted, body.signature(), units, now)
+        return refusal or await _records(conn, change, [*wanted], now)
 
-    return await perform(change, keys=keys, act=act, answer=_records(change), status=201)
-
-
-def _ids(recorded: Sequence[UUID] | Refusal) -> Sequence[str] | Refusal:
-    return recorded if isinstance(recorded, Refusal) else [str(each) for each in recorded]
+    return await perform(change, ids=[*wanted], keys=keys, act=act, again=_again(change), status=201)
 
 
-def _records(change: Change) -> Render:
-    async def answer(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
-        found = await store.consents(conn, [UUID(each) for each in ids])
-        shown = [_shown(each, change.context, change.caller.partner, now) for each in found]
-        return Answer(ConsentRecords(consents=shown))
+def _again(change: Change) -> Render:
+    async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        return await _records(conn, change, [UUID(each) for each in ids], now)
 
-    return answer
+    return again
+
+
+async def _records(conn: Connection, change: Change, ids: Sequence[UUID], now: datetime) -> Answer:
+    """Read back, also what was recorded just now: times are shown in UTC, whatever zone they were written in."""
+    found = await store.consents(conn, ids)
+    shown = [_shown(each, change.context, change.caller.partner, now) for each in found]
+    return Answer(ConsentRecords(consents=shown))
 
 
 @router.post(
@@ -222,16 +227,16 @@ async def withdraw(consent_ref: Reference, change: Changing, body: Withdrawal | 
             return context.admission.refusal("recovering") or consent
         return [case_key(consent.case_id)]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str]:
+    async def act(conn: Connection, now: datetime) -> Answer:
         await withdraw_consent(conn, consent_id, unit, now)
-        return [str(consent_id)]
+        return await again(conn, [], now)
 
-    async def answer(conn: Connection, _ids: Sequence[str], now: datetime) -> Answer:
+    async def again(conn: Connection, _ids: Sequence[str], now: datetime) -> Answer:
         consent = _found(await consent_of_partner(conn, consent_id, partner))
         show_it = _shown if consent.names(unit) else _shown_to_others
         return Answer(show_it(consent, context, partner, now))
 
-    return await perform(change, keys=keys, act=act, answer=answer, urgent=True)
+    return await perform(change, ids=[consent_id], keys=keys, act=act, again=again, urgent=True)
 
 
 @router.get("/v1/consents/{consent_ref}", response_model=ConsentRecord, responses=documented(401, 403, 404, 422))

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, StrictInt
 
+from schemas import new_id
 from schemas.codes import LanguageTag
 from services.chassis.api import Answer, Body, Changing, perform, require_role
 from services.chassis.db import Connection
@@ -47,15 +48,16 @@ class InformationRecord(BaseModel):
 async def count(body: InformationGiven, change: Changing) -> Response:
     """Count people your unit told of the services' offers."""
     require_role(change.caller, CLERK, COUNSELLOR, COMMISSIONER, SYSTEM)
-    unit = unit_of(change.caller, change.context)
+    unit, information_id = unit_of(change.caller, change.context), new_id()
 
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [unit_key(unit)]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str]:
-        return [str(await count_information(conn, unit, body.language, body.count, now))]
+    async def act(conn: Connection, now: datetime) -> Answer:
+        await count_information(conn, information_id, unit, body.language, body.count, now)
+        return await again(conn, [str(information_id)], now)
 
-    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+    async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
         return Answer(InformationRecord.model_validate(await store.count(conn, UUID(ids[0]))))
 
-    return await perform(change, keys=keys, act=act, answer=answer, status=201)
+    return await perform(change, ids=[information_id], keys=keys, act=act, again=again, status=201)

@@ -94,19 +94,22 @@ async def register(body: NewPerson, change: Changing) -> Response:
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [case_key(case_id)]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         person = Person(case_id, unit, data_key.key_id, now)
-        return await register_person(conn, person, sealed, body.birth_date, now) or [str(case_id)]
+        return await register_person(conn, person, sealed, body.birth_date, now) or answer(person)
 
-    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+    async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
         person = await store.person(conn, UUID(ids[0]))
         if person is None:
             raise Problem(NOT_FOUND)
+        return answer(person)
+
+    def answer(person: Person) -> Answer:
         case_ref = change.context.references.reference(change.caller.partner, person.case_id)
         shown = Registered(case_ref=case_ref, registered_at=person.registered_at, erase_after=person.erase_after)
         return Answer(shown, location=f"/v1/persons/{case_ref}")
 
-    return await perform(change, keys=keys, act=act, answer=answer, status=201)
+    return await perform(change, ids=[case_id], keys=keys, act=act, again=again, status=201)
 
 
 async def _make_key(context: Context) -> DataKey:

@@ -10,6 +10,7 @@ from schemas import (
     PersonDisclosed,
     PersonErased,
     Received,
+    new_id,
 )
 from schemas.codes import ConsentState
 from services.chassis.db import Connection
@@ -73,7 +74,9 @@ async def adopt_disclosed(conn: Connection, references: References, received: Re
 async def adopt_counted(conn: Connection, received: Received[InformationCounted]) -> bool:
     """Keep a count again."""
     counted = received.data
-    await information.insert(conn, counted.unit, counted.language, counted.month, counted.count, received.time)
+    await information.insert(
+        conn, new_id(), counted.unit, counted.language, counted.month, counted.count, received.time
+    )
     return True
 
 

@@ -1,11 +1,11 @@
 """Recording consents, withdrawing them, and ending those whose time is over."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from schemas import ConsentId, UnitId, new_id
+from schemas import ConsentId, UnitId
 from schemas.codes import ConsentState
 from services.chassis import outbox
 from services.chassis.db import Connection
@@ -52,38 +52,38 @@ async def record_consents(
     conn: Connection,
     person: Person,
     recorder: UnitId,
-    wanted: Sequence[WantedConsent],
+    wanted: Mapping[ConsentId, WantedConsent],
     signature: Signature,
     units: Collection[UnitId],
     now: datetime,
-) -> list[ConsentId] | Refusal:
+) -> Refusal | None:
     """Record what one signature allows, all or nothing, and tell of each."""
-    found = first_fault(wanted, recorder, units, now)
+    found = first_fault([*wanted.values()], recorder, units, now)
     if found is not None:
         return _refusal(*found)
-    given = [Consent(ConsentId(new_id()), person.case_id, each, signature, recorder, given_at=now) for each in wanted]
     await persons.note_consent(conn, person.case_id, now)
-    for consent in given:
+    for consent_id, each in wanted.items():
+        consent = Consent(consent_id, person.case_id, each, signature, recorder, given_at=now)
         await store.insert_consent(conn, consent)
         await outbox.publish(conn, consent.as_given(), at=now)
-    return [consent.consent_id for consent in given]
+    return None
 
 
 async def record_feedback_consents(
     conn: Connection,
     referral: Referral,
-    wanted: Sequence[WantedConsent],
+    wanted: Mapping[ConsentId, WantedConsent],
     signature: Signature,
     units: Collection[UnitId],
     now: datetime,
-) -> list[ConsentId] | Refusal:
+) -> Refusal | None:
     """Record that the service addressed by a referral may tell its sender how it goes."""
     person = await persons.person(conn, referral.case_id)
     if person is None or not person.is_kept_at(now):
         return NOT_FOUND
     if not referral.takes_feedback:
         return REFERRAL_ENDED
-    found = first_feedback_fault(wanted, referral)
+    found = first_feedback_fault([*wanted.values()], referral)
     if found is not None:
         return _refusal(*found)
     return await record_consents(conn, person, referral.to_unit, wanted, signature, units, now)

@@ -17,8 +17,10 @@ def unit_key(unit: UnitId) -> Key:
     return Key(Topic.CIRCLE, unit)
 
 
-async def count_information(conn: Connection, unit: UnitId, language: LanguageTag, count: int, now: datetime) -> UUID:
-    """Count people told, in the month of Koblenz; returns the id of the unit's record."""
+async def count_information(
+    conn: Connection, information_id: UUID, unit: UnitId, language: LanguageTag, count: int, now: datetime
+) -> None:
+    """Count people told, in the month of Koblenz."""
     month = local_month(now)
     await outbox.publish(conn, InformationCounted(unit=unit, language=language, month=month, count=count), at=now)
-    return await store.insert(conn, unit, language, month, count, now)
+    await store.insert(conn, information_id, unit, language, month, count, now)

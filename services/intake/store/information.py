@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from schemas import UnitId, new_id
+from schemas import UnitId
 from schemas.codes import LanguageTag
 from services.chassis.db import Connection
 
 
-async def insert(conn: Connection, unit: UnitId, language: LanguageTag, month: str, count: int, now: datetime) -> UUID:
-    """Keep the unit's own record of a count; returns its id."""
-    information_id = new_id()
+async def insert(
+    conn: Connection, information_id: UUID, unit: UnitId, language: LanguageTag, month: str, count: int, now: datetime
+) -> None:
+    """Keep the unit's own record of a count."""
     await conn.execute(
         """
         insert into intake.information (information_id, unit, language, month, count, counted_at)
@@ -24,7 +25,6 @@ async def insert(conn: Connection, unit: UnitId, language: LanguageTag, month: s
         count,
         now,
     )
-    return information_id
 
 
 async def count(conn: Connection, information_id: UUID) -> dict[str, Any]:

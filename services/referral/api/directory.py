@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from schemas import PartnerSlug, Topic, new_id
-from services.chassis.api import Answer, Change, check_version, perform, require_role, respond
+from services.chassis.api import Act, Answer, Change, check_version, perform, require_role, respond
 from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.db import Connection
@@ -53,9 +53,9 @@ async def publish(change: Change, shelf: Shelf[State], state: State) -> Response
     _check_own_unit(change, state)
     entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str]:
-        await directory.publish(conn, shelf.kind, entry_id, state, partner, now)
-        return [str(entry_id)]
+    async def act(conn: Connection, now: datetime) -> Answer:
+        entry = await directory.publish(conn, shelf.kind, entry_id, state, partner, now)
+        return shelf.answer(entry, is_new=True)
 
     return await _perform(change, shelf, entry_id, act, status=201)
 
@@ -65,13 +65,14 @@ async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: St
     _check_own_unit(change, state)
     partner = PartnerSlug(change.caller.partner)
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         entry = await directory.own_entry(conn, shelf.kind, entry_id, partner)
         if isinstance(entry, Refusal):
             return entry
-        refusal = check_version(change, entry.version, required=True)
-        refusal = refusal or await directory.change(conn, shelf.kind, entry, state, partner, now)
-        return refusal or [str(entry_id)]
+        if stale := check_version(change, entry.version, required=True):
+            return stale
+        changed = await directory.change(conn, shelf.kind, entry, state, partner, now)
+        return changed if isinstance(changed, Refusal) else shelf.answer(changed)
 
     return await _perform(change, shelf, entry_id, act)
 
@@ -81,14 +82,13 @@ async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Respo
     require_role(change.caller, *WRITERS)
     partner = PartnerSlug(change.caller.partner)
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         entry = await directory.own_entry(conn, shelf.kind, entry_id, partner)
         if isinstance(entry, Refusal):
             return entry
         if stale := check_version(change, entry.version, required=False):
             return stale
-        await directory.withdraw(conn, shelf.kind, entry, partner, now)
-        return [str(entry_id)]
+        return shelf.answer(await directory.withdraw(conn, shelf.kind, entry, partner, now))
 
     return await _perform(change, shelf, entry_id, act)
 
@@ -100,14 +100,14 @@ def _check_own_unit(change: Change, state: State) -> None:
         raise Problem(NOT_YOUR_UNIT)
 
 
-async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Any, *, status: int = 200) -> Response:
+async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act, *, status: int = 200) -> Response:
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [Key(Topic.DIRECTORY, str(entry_id))]
 
-    async def answer(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
+    async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
         return shelf.answer(await _found(conn, shelf, UUID(ids[0])), is_new=status == 201)
 
-    return await perform(change, keys=keys, act=act, answer=answer, status=status)
+    return await perform(change, ids=[entry_id], keys=keys, act=act, again=again, status=status)
 
 
 async def show(caller: Principal, context: Context, shelf: Shelf[State], entry_id: UUID) -> Response:

@@ -9,14 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from schemas import CaseId, OfferId, Party, ReferralId, UnitId
+from schemas import CaseId, OfferId, Party, ReferralId, UnitId, new_id
 from services.chassis import db
 from services.chassis.api import (
     Answer,
     Caller,
     Change,
     Changing,
-    Render,
     check_version,
     perform,
     require_role,
@@ -74,14 +73,23 @@ async def request_referral(change: Changing, body: NewReferral) -> Response:
 
 
 async def _request(change: Change, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> Response:
+    referral_id = ReferralId(new_id())
+
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [case_key(case_id)]
 
-    async def act(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
-        made = await referrals.request(conn, case_id, offer_id, unit, now)
-        return made if isinstance(made, Refusal) else [str(made.referral_id)]
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
+        made = await referrals.request(conn, referral_id, case_id, offer_id, unit, now)
+        if isinstance(made, Refusal):
+            return made
+        shown = await _view(conn, change.context, change.caller, made, Party.SENDER, now)
+        return replace(shown, location=f"/v1/referrals/{referral_id}")
 
-    return await perform(change, keys=keys, act=act, answer=_answer(change, is_new=True), status=201)
+    async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        shown = await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
+        return replace(shown, location=f"/v1/referrals/{ids[0]}")
+
+    return await perform(change, ids=[referral_id], keys=keys, act=act, again=again, status=201)
 
 
 async def _consent_arrives(context: Context, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> bool:
@@ -134,24 +142,32 @@ async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, A
     require_role(change.caller, *roles)
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
-        referral, party = await _own_part(conn, referral_id, change.caller)
+        found = await _own_part(conn, referral_id, change.caller)
+        if isinstance(found, Refusal):
+            return found
+        referral, party = found
         return _not_permitted(change, act, party) or [case_key(referral.case_id)]
 
-    async def decide(conn: Connection, now: datetime) -> Sequence[str] | Refusal:
-        referral, party = await _own_part(conn, referral_id, change.caller)
+    async def decide(conn: Connection, now: datetime) -> Answer | Refusal:
+        found = await _own_part(conn, referral_id, change.caller)
+        if isinstance(found, Refusal):
+            return found
+        referral, party = found
         if stale := check_version(change, referral.version, required=False):
             return stale
         moved = await referrals.act_on(conn, referral, party, act, facts, now)
-        return moved if isinstance(moved, Refusal) else [str(referral_id)]
+        if isinstance(moved, Refusal):
+            return moved
+        return await _view(conn, change.context, change.caller, moved, party, now)
 
-    return await perform(change, keys=keys, act=decide, answer=_answer(change))
+    async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        return await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
+
+    return await perform(change, ids=[referral_id], keys=keys, act=decide, again=again)
 
 
-async def _own_part(conn: Connection, referral_id: UUID, caller: Principal) -> tuple[Referral, Party]:
-    found = await referrals.own_part(conn, ReferralId(referral_id), caller.unit)
-    if isinstance(found, Refusal):
-        raise Problem(found)
-    return found
+async def _own_part(conn: Connection, referral_id: UUID, caller: Principal) -> tuple[Referral, Party] | Refusal:
+    return await referrals.own_part(conn, ReferralId(referral_id), caller.unit)
 
 
 def _not_permitted(change: Change, act: Act, party: Party) -> Refusal | None:
@@ -170,17 +186,17 @@ async def show_referral(caller: Caller, context: Running, referral_id: UUID) -> 
         return respond(await _shown(conn, context, caller, referral_id, now))
 
 
-def _answer(change: Change, *, is_new: bool = False) -> Render:
-    async def answer(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
-        shown = await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
-        return replace(shown, location=f"/v1/referrals/{ids[0]}") if is_new else shown
-
-    return answer
-
-
 async def _shown(conn: Connection, context: Context, caller: Principal, referral_id: UUID, now: datetime) -> Answer:
     """Also a repeated request comes here, perhaps from another unit of the partner: the part is looked at again."""
-    referral, party = await _own_part(conn, referral_id, caller)
+    found = await _own_part(conn, referral_id, caller)
+    if isinstance(found, Refusal):
+        raise Problem(found)
+    return await _view(conn, context, caller, *found, now)
+
+
+async def _view(
+    conn: Connection, context: Context, caller: Principal, referral: Referral, party: Party, now: datetime
+) -> Answer:
     [known] = await referrals.insights(conn, [(referral, party)], now)
     case_ref = context.references.reference(caller.partner, referral.case_id)
     return Answer(view(referral, party, case_ref, known), version=known.version)

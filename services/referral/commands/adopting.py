@@ -58,7 +58,7 @@ async def adopt_moved(conn: Connection, received: Received[ReferralEvent]) -> bo
         return False
     facts = FACTS[type(said)](said) if type(said) in FACTS else {}
     moved = replace(referral, state=said.state, version=referral.version + 1, **facts)
-    await referrals.update_referral(conn, moved, received.time)
+    await referrals.update_referrals(conn, [moved], received.time)
     return True
 
 
@@ -67,7 +67,7 @@ async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared
     said = received.data
     if await referrals.find_referral(conn, said.referral_id) is None:
         return False
-    await referrals.note_shared(conn, said.referral_id, SharedStatus(said.status, said.outcome))
+    await referrals.note_shared(conn, {said.referral_id: SharedStatus(said.status, said.outcome)})
     return True
 
 

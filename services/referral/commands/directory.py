@@ -44,24 +44,25 @@ async def change(
     state: State,
     acted_by: PartnerSlug,
     now: datetime,
-) -> Refusal | None:
+) -> Entry[State] | Refusal:
     """Replace an entry's state and tell what changed; without a difference nothing happens."""
     if state.unit != entry.unit:
         return UNIT_IS_FIXED
     changes = entry.state.changes_to(state)
     if not changes:
-        return None
+        return entry
     changed = replace(entry, state=state, version=entry.version + 1, changed_at=now)
     await store.update_entry(conn, changed)
     event = event_of(kind.changed, changed, acted_by, {"changes": changes})
     await outbox.publish(conn, event, at=now)
-    return None
+    return changed
 
 
 async def withdraw(
     conn: Connection, kind: Kind[State], entry: Entry[State], acted_by: PartnerSlug, now: datetime
-) -> None:
+) -> Entry[State]:
     """Take an entry out of use; it stays readable."""
     withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now)
     await store.update_entry(conn, withdrawn)
     await outbox.publish(conn, event_of(kind.withdrawn, withdrawn, acted_by), at=now)
+    return withdrawn

@@ -7,19 +7,14 @@ from typing import Any
 
 from schemas import (
     CaseId,
-    ConsentId,
     OfferId,
     OfferState,
     PartnerSlug,
     Party,
-    PersonDisclosed,
-    Received,
     ReferralId,
     UnitId,
-    new_id,
     partner_of,
 )
-from schemas.codes import EndReason
 from services.chassis import outbox
 from services.chassis.db import Connection
 from services.chassis.problems import NOT_FOUND, Refusal
@@ -28,7 +23,6 @@ from services.referral.model.consents import Direction
 from services.referral.model.directory import OFFERS, Entry, can_be_used
 from services.referral.model.referrals import (
     ACTS,
-    REQUESTED,
     Act,
     Insight,
     Referral,
@@ -82,7 +76,7 @@ async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, fr
 
 
 async def request(
-    conn: Connection, case_id: CaseId, offer_id: OfferId, from_unit: UnitId, now: datetime
+    conn: Connection, referral_id: ReferralId, case_id: CaseId, offer_id: OfferId, from_unit: UnitId, now: datetime
 ) -> Referral | Refusal:
     """Ask the unit of an offer to take a person."""
     offer = await usable_offer(conn, offer_id, from_unit)
@@ -91,7 +85,7 @@ async def request(
     consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
     if consent_id is None:
         return NO_CONSENT
-    referral = Referral(ReferralId(new_id()), case_id, consent_id, offer_id, from_unit, offer.unit, now)
+    referral = Referral(referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now)
     await store.insert_referral(conn, referral)
     await outbox.publish(conn, event_of(referral, partner_of(from_unit)), at=now)
     return referral
@@ -134,48 +128,11 @@ async def _close_quietly(conn: Connection, referral: Referral, now: datetime) ->
     return replace(referral, closed_by_sender_at=now)
 
 
-async def _tell(
-    conn: Connection,
-    moved: Sequence[Referral],
-    actor: PartnerSlug | None,
-    now: datetime,
-    cause: Received[Any] | None = None,
-) -> Referral:
+async def _tell(conn: Connection, moved: Sequence[Referral], actor: PartnerSlug, now: datetime) -> Referral:
     """Save the last of the states a referral went through, and tell all of them."""
-    await store.update_referral(conn, moved[-1], now)
-    for state in moved:
-        await outbox.publish(conn, event_of(state, actor), at=now, cause=cause)
+    await store.update_referrals(conn, moved[-1:], now)
+    await outbox.publish_all(conn, [(event_of(state, actor), None) for state in moved], at=now)
     return moved[-1]
-
-
-async def end_resting_on(
-    conn: Connection, consent_id: ConsentId, reason: EndReason, cause: Received[Any], now: datetime
-) -> None:
-    """End every open referral that rests on a consent: cancelled before first contact, detached after it."""
-    for referral in await store.open_referrals(conn, cause.data.case_id):
-        if referral.consent_id == consent_id:
-            await _end(conn, referral, reason, cause, now)
-
-
-async def end_all(conn: Connection, reason: EndReason, cause: Received[Any], now: datetime) -> None:
-    """End every open referral of a case."""
-    for referral in await store.open_referrals(conn, cause.data.case_id):
-        await _end(conn, referral, reason, cause, now)
-
-
-async def _end(conn: Connection, referral: Referral, reason: EndReason, cause: Received[Any], now: datetime) -> None:
-    """Nobody acts here but the person or the clock. Closing needs no consent."""
-    await _tell(conn, steps(referral, Act.CANCEL, {"end_reason": reason}), None, now, cause)
-
-
-async def note_fetched(conn: Connection, cause: Received[PersonDisclosed], now: datetime) -> None:
-    """Take a request as received by the unit that fetched the person's data at the gate."""
-    fetched = cause.data
-    referral = await store.find_referral(conn, fetched.referral_id)
-    if referral is None or (referral.case_id, referral.to_unit) != (fetched.case_id, fetched.to_unit):
-        return
-    if referral.state is REQUESTED:
-        await _tell(conn, steps(referral, Act.RECEIVE, {}), fetched.acted_by, now, cause)
 
 
 async def insights(conn: Connection, parts: Sequence[tuple[Referral, Party]], now: datetime) -> Sequence[Insight]:

@@ -1,60 +1,71 @@
 """Statements on what the bus said of consents. All but the reads run under the lock of the case."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from schemas import CaseId, ConsentEvent, ConsentGiven, ConsentId
+from schemas import CaseId, ConsentId
 from schemas.codes import ConsentState, Scope
 from services.chassis.db import Connection
+from services.referral.model.cases import Consent
 from services.referral.model.consents import Direction
 
 
-async def insert_given(conn: Connection, given: ConsentGiven) -> bool:
-    """Note a consent; returns False where it is known already, was ended, or the person is erased."""
-    made = await conn.fetchval(
+async def known_of(conn: Connection, cases: Collection[CaseId]) -> tuple[list[Consent], list[CaseId]]:
+    """The consents of some cases, ended ones too, and which of the cases were erased."""
+    rows = await conn.fetch(
         """
-        insert into referral.consent (consent_id, case_id, from_unit, to_unit, scope, state, valid_until)
-        select $1, $2, $3, $4, $5, $6, $7
-        where not exists (select from referral.erased_case where case_id = $2)
-        on conflict do nothing returning true
+        select case_id, erased_at is not null as is_erased,
+               consent_id, from_unit, to_unit, scope, state, valid_until
+        from unnest($1::uuid[]) as wanted (case_id)
+             left join referral.erased_case using (case_id)
+             left join referral.consent using (case_id)
         """,
-        given.consent_id,
-        given.case_id,
-        given.from_unit,
-        given.to_unit,
-        given.scope,
-        ConsentState.GIVEN,
-        given.valid_until,
+        list(cases),
     )
-    return bool(made)
+    known = [_consent(row) for row in rows if row["consent_id"] is not None]
+    return known, [CaseId(row["case_id"]) for row in rows if row["is_erased"]]
 
 
-async def end_consent(conn: Connection, ended: ConsentEvent, state: ConsentState) -> None:
-    """Note that a consent is over for good, also one that is not known yet; its first end stays."""
+def _consent(row: Mapping[str, Any]) -> Consent:
+    return Consent(
+        consent_id=row["consent_id"],
+        case_id=row["case_id"],
+        direction=Direction(row["case_id"], row["from_unit"], row["to_unit"]),
+        scope=Scope(row["scope"]),
+        state=ConsentState(row["state"]),
+        valid_until=row["valid_until"],
+    )
+
+
+async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
+    """Write consents that began or are over for good, also one that was not known yet; its first end stays."""
     await conn.execute(
         """
-        insert into referral.consent as known (consent_id, case_id, from_unit, to_unit, scope, state)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into referral.consent as known (consent_id, case_id, from_unit, to_unit, scope, state, valid_until)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                             $7::timestamptz[])
         on conflict (consent_id) do update set state = excluded.state where known.state = 'given'
         """,
-        ended.consent_id,
-        ended.case_id,
-        ended.from_unit,
-        ended.to_unit,
-        ended.scope,
-        state,
+        [consent.consent_id for consent in consents],
+        [consent.case_id for consent in consents],
+        [consent.direction.from_unit for consent in consents],
+        [consent.direction.to_unit for consent in consents],
+        [consent.scope for consent in consents],
+        [consent.state for consent in consents],
+        [consent.valid_until for consent in consents],
     )
 
 
-async def forget_consents(conn: Connection, case_id: CaseId, now: datetime) -> None:
-    """Drop a case's consents and take no more for it."""
+async def forget_consents(conn: Connection, cases: Collection[CaseId], now: datetime) -> None:
+    """Drop the consents of some cases and take no more for them."""
     await conn.execute(
         """
-        with erased as (insert into referral.erased_case (case_id, erased_at) values ($1, $2)
+        with erased as (insert into referral.erased_case (case_id, erased_at) select unnest($1::uuid[]), $2
                         on conflict do nothing)
-        delete from referral.consent where case_id = $1
+        delete from referral.consent where case_id = any($1::uuid[])
         """,
-        case_id,
+        list(cases),
         now,
     )
 

@@ -1,14 +1,13 @@
 """Statements on referrals. Writes run under the lock of the case."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from schemas import CaseId, ReferralId, UnitId
 from schemas.codes import EndReason, Outcome, ReferralState, RejectionReason
 from services.chassis.db import Connection
-from services.referral.model.consents import Direction
-from services.referral.model.referrals import OPEN, Referral, SharedStatus
+from services.referral.model.referrals import Referral, SharedStatus
 
 C = TypeVar("C", RejectionReason, Outcome, EndReason)
 
@@ -33,22 +32,25 @@ async def insert_referral(conn: Connection, referral: Referral) -> None:
     )
 
 
-async def update_referral(conn: Connection, referral: Referral, now: datetime) -> None:
-    """Write a referral's new state."""
+async def update_referrals(conn: Connection, moved: Sequence[Referral], now: datetime) -> None:
+    """Write the new states of referrals."""
     await conn.execute(
         """
         update referral.referral
-        set state = $2, version = $3, rejection_reason = $4, first_contact_on = $5, outcome = $6, end_reason = $7,
+        set state = moved.state, version = moved.version, rejection_reason = moved.rejection_reason,
+            first_contact_on = moved.first_contact_on, outcome = moved.outcome, end_reason = moved.end_reason,
             changed_at = $8
-        where referral_id = $1
+        from unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::date[], $6::text[], $7::text[])
+            as moved (referral_id, state, version, rejection_reason, first_contact_on, outcome, end_reason)
+        where referral.referral_id = moved.referral_id
         """,
-        referral.referral_id,
-        referral.state,
-        referral.version,
-        referral.rejection_reason,
-        referral.first_contact_on,
-        referral.outcome,
-        referral.end_reason,
+        [each.referral_id for each in moved],
+        [each.state for each in moved],
+        [each.version for each in moved],
+        [each.rejection_reason for each in moved],
+        [each.first_contact_on for each in moved],
+        [each.outcome for each in moved],
+        [each.end_reason for each in moved],
         now,
     )
 
@@ -58,12 +60,17 @@ async def close_for_sender(conn: Connection, referral_id: ReferralId, now: datet
     await conn.execute("update referral.referral set closed_by_sender_at = $2 where referral_id = $1", referral_id, now)
 
 
-async def note_shared(conn: Connection, referral_id: ReferralId, shared: SharedStatus) -> None:
-    """Remember what the sender was told after the fact."""
+async def note_shared(conn: Connection, shared: Mapping[ReferralId, SharedStatus]) -> None:
+    """Remember what senders were told after the fact."""
     await conn.execute(
-        "update referral.referral set shared_status = $2, shared_outcome = $3 where referral_id = $1",
-        referral_id,
-        *shared,
+        """
+        update referral.referral set shared_status = told.status, shared_outcome = told.outcome
+        from unnest($1::uuid[], $2::text[], $3::text[]) as told (referral_id, status, outcome)
+        where referral.referral_id = told.referral_id
+        """,
+        list(shared),
+        [each.status for each in shared.values()],
+        [each.outcome for each in shared.values()],
     )
 
 
@@ -73,35 +80,12 @@ async def find_referral(conn: Connection, referral_id: ReferralId) -> Referral |
     return _referral(row) if row else None
 
 
-async def open_referrals(conn: Connection, case_id: CaseId) -> Sequence[Referral]:
-    """List a case's referrals that are not over, in the order of their requests."""
+async def referrals_of(conn: Connection, cases: Collection[CaseId]) -> list[tuple[Referral, datetime]]:
+    """List the referrals of some cases in the order of their requests, each with the moment of its last step."""
     rows = await conn.fetch(
-        """
-        select * from referral.referral where case_id = $1 and state = any($2::text[]) order by referral_id
-        """,
-        case_id,
-        list(OPEN),
+        "select * from referral.referral where case_id = any($1::uuid[]) order by referral_id", list(cases)
     )
-    return [_referral(row) for row in rows]
-
-
-async def referrals_between(
-    conn: Connection, direction: Direction, unchanged_since: datetime | None = None
-) -> Sequence[Referral]:
-    """List a case's referrals from one unit to another, ended ones too, in the order of their requests.
-
-    unchanged_since: only those that stand where they stood at that time.
-    """
-    rows = await conn.fetch(
-        """
-        select * from referral.referral
-        where case_id = $1 and from_unit = $2 and to_unit = $3 and ($4::timestamptz is null or changed_at <= $4)
-        order by referral_id
-        """,
-        *direction,
-        unchanged_since,
-    )
-    return [_referral(row) for row in rows]
+    return [(_referral(row), row["changed_at"]) for row in rows]
 
 
 async def referrals_sent(conn: Connection, unit: UnitId, after: ReferralId | None, limit: int) -> Sequence[Referral]:
