@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
 from services.chassis import client_health
@@ -106,6 +107,22 @@ async def test_a_second_run_reads_nothing_again_and_goes_on(settings, fresh, sta
     async with consuming(settings, fresh, Probe()):
         await eventually(lambda: _has(fresh, 3))
     assert await versions(fresh) == [1, 2, 3]
+
+
+async def test_the_groups_own_offsets_follow_for_monitoring(settings, fresh, stack) -> None:
+    """They are written beside the batches, and tell Kafka's tools how far the service is."""
+    await send(stack, settings, [record(given(uuid4()), 1, 0, partition=1) for _ in range(3)])
+    async with consuming(settings, fresh, Probe()):
+        await eventually(lambda: _group_stands_at(stack, settings, partition=1, offset=3))
+
+
+async def _group_stands_at(stack: Any, settings: Settings, *, partition: int, offset: int) -> bool:
+    admin = AdminClient(stack.kafka.client())
+    (asked,) = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(f"{settings.topic_prefix}.test")]
+    ).values()
+    written = (await asyncio.to_thread(asked.result, 10)).topic_partitions
+    return (partition, offset) in [(each.partition, each.offset) for each in written]
 
 
 async def test_a_database_restored_to_an_older_state_reads_again_what_it_lost(settings, fresh, stack) -> None:
