@@ -5,7 +5,8 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from tests.faults.cases import CaseWorker, Refused
 from tests.faults.checker import Fault, Finding
@@ -17,6 +18,9 @@ from tests.faults.people import CITY, OFFERING, offer_state
 OFFER_PAUSE_SECONDS = 0.4
 INFORMATION_PAUSE_SECONDS = 0.7
 MOST_CHANGES_OF_AN_OFFER = 6
+
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass
@@ -50,8 +54,8 @@ class Load:
         rng = random.Random(f"{self.seed}:offers")  # noqa: S311 - repeatable, not secret
         for unit in OFFERING:
             self.offers[unit] = await self._publish(rng, unit)
-        clerks: list[Coroutine[Any, Any, None]] = [self._keep_offers(unit) for unit in OFFERING]
-        clerks += [self._inform(CITY), self._open_cases()]
+        clerks: list[Work] = [partial(self._keep_offers, unit) for unit in OFFERING]
+        clerks += [partial(self._inform, CITY), self._open_cases]
         self._writers = [asyncio.create_task(self._guarded(each)) for each in clerks]
 
     async def stop(self) -> None:
@@ -66,10 +70,10 @@ class Load:
             task.cancel()
         await asyncio.gather(*self._writers, *self._running, return_exceptions=True)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Work) -> None:
         """A refusal nobody expects and an answer that never comes are findings; anything else is a broken test."""
         try:
-            await work
+            await work()
         except (Refused, NoAnswer) as error:
             self.findings.append(Finding(Fault.ANSWER, "client", str(error)))
 
@@ -95,7 +99,7 @@ class Load:
             random.Random(f"{self.seed}:{self.cases}:keys"),  # noqa: S311 - the same
             self.pace.think_seconds,
         )
-        task = asyncio.create_task(self._guarded(worker.run()), name=f"case-{self.cases}")
+        task = asyncio.create_task(self._guarded(worker.run), name=f"case-{self.cases}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
