@@ -1,7 +1,9 @@
 """Structured logs, one JSON object a line: ids and codes only, never a name, a contact or a body."""
 
 import logging
+import math
 import sys
+import time
 import traceback
 from collections.abc import MutableMapping
 from contextvars import ContextVar
@@ -12,6 +14,10 @@ import structlog
 from schemas import new_id
 from services.chassis import tracing
 from services.chassis.metrics import LOGGED
+
+REPEATED_SECONDS = 10.0
+# Words are templates in a library's code; one that writes values into them must not fill our memory.
+MOST_WORDS = 1000
 
 _correlation: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
@@ -59,6 +65,32 @@ def _counted(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> 
     return entry
 
 
+class SeldomRepeated(logging.Filter):
+    """Lets the same words of a library pass once in ten seconds: a client that tries to reconnect says them many
+    times a second. How often they were left out is said the next time.
+    """
+
+    def __init__(self, library: str) -> None:
+        super().__init__(library)
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is written; another library's always is."""
+        if not super().filter(record):
+            return True
+        if len(self._said) > MOST_WORDS:
+            self._said.clear()
+        words, moment = (record.name, record.msg), time.monotonic()
+        said_at, left_out = self._said.get(words, (-math.inf, 0))
+        if moment - said_at < REPEATED_SECONDS:
+            self._said[words] = (said_at, left_out + 1)
+            return False
+        self._said[words] = (moment, 0)
+        if left_out:
+            record.msg = f"{record.msg} (and {left_out} times since it was last written)"
+        return True
+
+
 def configure_logging(service: str, level: str) -> None:
     """Send structlog and the libraries' loggers to standard output as JSON lines."""
     shared: list[Any] = [
@@ -83,6 +115,7 @@ def configure_logging(service: str, level: str) -> None:
             ],
         )
     )
+    handler.addFilter(SeldomRepeated("aiokafka"))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

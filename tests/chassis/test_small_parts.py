@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.chassis import supervise as supervise_module
 from services.chassis.alarm import ConsumerStopped, ParkingAlarm
-from services.chassis.log import configure_logging, describe
+from services.chassis.log import SeldomRepeated, configure_logging, describe
 from services.chassis.metrics import REGISTRY
 from services.chassis.pairwise import References
 from services.chassis.patience import wait_for
@@ -131,3 +131,22 @@ def test_logs_are_json_lines_without_exception_texts(capsys: pytest.CaptureFixtu
     assert {line["service"] for line in lines} == {"intake"}
     assert lines[1]["error"]["type"] == lines[2]["error"]["type"] == "ValueError"
     assert "Secret" not in json.dumps(lines)
+
+
+def test_what_a_library_says_again_and_again_is_written_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is away for minutes must not fill the disk; nothing is left out without being counted."""
+    moment = 1000.0
+    monkeypatch.setattr("services.chassis.log.time.monotonic", lambda: moment)
+    seldom = SeldomRepeated("aiokafka")
+
+    def written(name: str, words: str, *values: object) -> str | None:
+        entry = logging.LogRecord(name, logging.ERROR, "", 0, words, values, None)
+        return entry.getMessage() if seldom.filter(entry) else None
+
+    assert written("aiokafka.conn", "Unable connect to node %s", 1) == "Unable connect to node 1"
+    assert written("aiokafka.conn", "Unable connect to node %s", 2) is None
+    assert written("aiokafka.client", "Unable connect to node %s", 1) == "Unable connect to node 1"
+    assert written("uvicorn.error", "the same") == written("uvicorn.error", "the same") == "the same"
+    moment += 10
+    again = "Unable connect to node 3 (and 1 times since it was last written)"
+    assert written("aiokafka.conn", "Unable connect to node %s", 3) == again
