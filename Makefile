@@ -29,7 +29,7 @@ down: $(STAMP) ## stop them
 	$(BIN)/lotse down
 
 test: $(STAMP) ## run the tests on a real Kafka and PostgreSQL, with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-branch --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15 --cov --cov-branch --cov-report=term --cov-fail-under=90
 
 faults: $(STAMP) ## kill, cut and poison everything under load, and write what was lost to docs/ (40 minutes at most)
 	$(BIN)/python -m tests.faults --write
