@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults.run import BROKEN, FULL, SHORT, SOAK, Result, Sizes, broken_off, play
-from tests.faults.scenarios.mutants import MUTANTS
+from tests.faults.scenarios.mutants import MUTANTS, Mutant
 from tests.faults.scenarios.registry import SCENARIOS, Scenario
 from tests.faults.site import Site
 from tests.faults.table import PAGE, as_markdown, as_text, write_to
@@ -76,12 +76,20 @@ def catch_mutants(sizes: Sizes) -> tuple[list[str], list[str]]:
     """Play each broken Lotse on a site of its own; returns the names of those found out, and of the others."""
     caught, missed = list[str](), list[str]()
     for mutant in MUTANTS:
-        with mutant.site() as site:
-            result = asyncio.run(play(site, mutant.name, mutant.strike, sizes))
+        result = _broken(mutant, sizes)
         kinds = sorted({str(finding.fault) for finding in result.findings if mutant.is_shown_by(finding)})
         say(f"broken on purpose: {mutant.name}: {', '.join(kinds) or 'NOT FOUND OUT'}")
         (caught if kinds else missed).append(mutant.name)
     return caught, missed
+
+
+def _broken(mutant: Mutant, sizes: Sizes) -> Result:
+    try:
+        with mutant.site() as site:
+            return asyncio.run(play(site, mutant.name, mutant.strike, sizes))
+    except Exception as error:  # as above: the table of what was played is written all the same
+        traceback.print_exc()
+        return broken_off(mutant.name, error)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

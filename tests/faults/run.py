@@ -32,6 +32,7 @@ from tests.faults.site import NAMES, Site
 POLL_SECONDS = 0.1
 SILENCE_SECONDS = 1.0
 SUPERVISED_SECONDS = 1.0
+BROUGHT_ABOUT_SECONDS = 60.0
 # Where something is lost already, what was on its way when the load was broken off may still come.
 LOST_SECONDS = 15.0
 
@@ -115,7 +116,7 @@ class Run:
 
     async def until(self, condition: Callable[[], Any], claim: str) -> None:
         """Wait for something that the scenario itself brings about. Raises TimeoutError when it does not come."""
-        deadline = time.monotonic() + self.sizes.quiet_seconds
+        deadline = time.monotonic() + max(self.sizes.quiet_seconds, BROUGHT_ABOUT_SECONDS)
         while not await self.in_thread(condition):
             if time.monotonic() > deadline:
                 raise TimeoutError(claim)

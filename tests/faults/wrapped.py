@@ -24,6 +24,8 @@ from services.chassis.versions import Applied, Step
 BATCHES_BEFORE_DEATH = 2
 # The relay that dies waits for so many rows, so that its death repeats more than one.
 ROWS_AT_DEATH = 15
+# The relay that loses what it has read waits for some, so that what a dead broker costs it is more than one.
+ROWS_AT_LOSS = 5
 FAILS_EVERY = 5
 
 
@@ -165,7 +167,7 @@ def goes_on_after_a_failed_send() -> None:
 
 def deletes_before_the_ack() -> None:
     """Broken: rows leave the outbox before Kafka has them."""
-    _wrap_relay_connection(on_read=bool)
+    _wrap_relay_connection(on_read=bool, least=ROWS_AT_LOSS)
 
 
 def ignores_versions() -> None:

@@ -16,7 +16,7 @@ async def deletes_before_the_ack(run: Run) -> None:
     await _replace(run, "deletes_before_the_ack", WRITING)
     await asyncio.sleep(1)
     await run.in_thread(run.site.kill_kafka)
-    await asyncio.sleep(3)
+    await asyncio.sleep(5)
     await run.kill(*NAMES)
     await run.in_thread(run.site.start_kafka)
     await run.start(*NAMES)
