@@ -62,8 +62,8 @@ class Sizes:
 SHORT = Sizes(1.0, 1.0, 15, Pace(4, 30, 0.15), 60, 60, scale=0.2)
 # What is lost for good need not be waited for long.
 BROKEN = Sizes(1.0, 0.5, 15, Pace(4, 30, 0.15), 10, 60, scale=0.2)
-FULL = Sizes(4.0, 4.0, 200, Pace(10, 100, 0.5), 180, 240, scale=1.0)
-SOAK = Sizes(20.0, 20.0, 1000, Pace(10, 200, 1.0), 600, 900, scale=3.0)
+FULL = Sizes(4.0, 4.0, 200, Pace(10, 100, 0.5), 180, 600, scale=1.0)
+SOAK = Sizes(20.0, 20.0, 1000, Pace(10, 200, 1.0), 600, 1800, scale=3.0)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from tests.faults.site import NAMES, OpenSite, open_behind_proxy, open_site, ope
 
 @dataclass(frozen=True)
 class Scenario:
-    """One fault. site: what it is played on. soak_only: too long for `make faults`. spoils: that site, for others."""
+    """One fault. site: what it is played on. spoils: that site, for others."""
 
     name: str
     strike: Strike
     site: OpenSite = open_site
-    soak_only: bool = False
     spoils: bool = False
 
 
@@ -27,7 +26,7 @@ SCENARIOS = (
     Scenario("second process of each service started and killed", services.a_second_process_comes_and_dies),
     Scenario("broker killed for 10 s", broker.broker_killed(10)),
     Scenario("broker killed for 60 s", broker.broker_killed(60)),
-    Scenario("broker killed for 300 s", broker.broker_killed(300), soak_only=True),
+    Scenario("broker killed for 300 s", broker.broker_killed(300)),
     Scenario("broker and all services killed", broker.broker_killed_and_all_services_too),
     Scenario("PostgreSQL killed", database.server_killed),
     Scenario("database connections cut in mid-transaction", database.backends_terminated),
