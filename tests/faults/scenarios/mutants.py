@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from tests.faults.checker import Fault, Finding
 from tests.faults.run import Run, Strike
 from tests.faults.scenarios.services import dying
-from tests.faults.site import NAMES, OpenSite, open_site
+from tests.faults.site import OpenSite, open_site
 
 WRITING = ("intake", "referral", "notifier")
 
-
-async def deletes_before_the_ack(run: Run) -> None:
-    """The broker is away, the rows have left the outbox, and then the processes die."""
-    await _replace(run, "deletes_before_the_ack", WRITING)
-    await asyncio.sleep(1)
-    await run.in_thread(run.site.kill_kafka)
-    await asyncio.sleep(5)
-    await run.kill(*NAMES)
-    await run.in_thread(run.site.start_kafka)
-    await run.start(*NAMES)
+# The rows have left the outbox, and then the process dies.
+deletes_before_the_ack = dying("deletes_before_the_ack", ("referral", "intake"), times=1)
 
 
 async def goes_on_after_a_failed_send(run: Run) -> None:
