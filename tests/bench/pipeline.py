@@ -301,20 +301,47 @@ def _drain(ground: Ground) -> None:
         time.sleep(0.3)
 
 
+# What is written for every change and leaves when it has done its work.
+WORKING = ("outbox", "next_offset", "sent_offset", "dead_letter")
+
+
 def soak(ground: Ground, sizes: Sizes) -> Section:
-    """Half an hour at a rate that is carried: what memory does."""
+    """Half an hour at a rate that is carried: what memory does, and the tables whose rows leave again."""
     with ground.services():
         time.sleep(START_SECONDS)
         idle = ground.memory()
         carry(ground, STEADY_RATE, min(30.0, sizes.soak_seconds))
-        early = ground.memory()
+        early, small = ground.memory(), asyncio.run(_working_tables(ground))
         run = carry(ground, STEADY_RATE, sizes.soak_seconds)
-        late = ground.memory()
+        late, large = ground.memory(), asyncio.run(_working_tables(ground))
     figures = [
         Figure(
             f"{name}, resident MiB idle, early, at the end", f"{idle[name]:.0f}, {early[name]:.0f}, {late[name]:.0f}"
         )
         for name in late
     ]
-    text = f"{run['changes']:,} changes in {sizes.soak_seconds / 60:.0f} minutes at {run['rate']:.0f} a second."
+    figures += [
+        Figure(f"{name}'s working tables, kB early, at the end", f"{small[name]:,.0f}, {large[name]:,.0f}")
+        for name in small
+    ]
+    text = (
+        f"{run['changes']:,} changes in {sizes.soak_seconds / 60:.0f} minutes at {run['rate']:.0f} a second. Working "
+        f"tables: {', '.join(WORKING)}, indexes and dead rows included."
+    )
     return Section("Soak", figures, [text])
+
+
+async def _working_tables(ground: Ground) -> dict[str, float]:
+    """How large each service's working tables are together, in kB."""
+    found = {}
+    for service in SERVICES:
+        conn = await asyncpg.connect(ground.stack.databases[f"lotse_{service.name}"])
+        try:
+            tables = [f"chassis.{table}" for table in WORKING]
+            size = await conn.fetchval(
+                "select sum(pg_total_relation_size(each::regclass)) from unnest($1::text[]) as each", tables
+            )
+        finally:
+            await conn.close()
+        found[service.name] = float(size) / 1024
+    return found
