@@ -68,6 +68,9 @@ class PartnerFile(FileModel):
     slug: Slug = Field(description=f"{_SLUG_RULE}, as in the file's name")
     legal_name: Name = Field(description=_NAME_RULE)
     controller: Name = Field(description=f"{_NAME_RULE}: who answers for the data (Art. 4 no. 7 DSGVO, § 4 no. 9 KDG)")
+    contact: Name = Field(
+        description=f"{_NAME_RULE}: where a person reaches the controller and its data protection officer"
+    )
     complaint_authority: Name = Field(description=f"{_NAME_RULE}: where a person may complain")
     kafka_user: Slug = Field(description='"partner-" and the slug')
     secrets: Secrets = Field(description="a table [secrets]")

@@ -28,15 +28,26 @@ Model = TypeVar("Model", bound=FileModel)
 
 def parse_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
     """Read a file's tables. Raises `error` with a sentence that begins with the path."""
+    return parse_tables(path, read_text(path, error), error)
+
+
+def read_text(path: Path, error: type[Exception]) -> str:
+    """Read a text file; its lines end in a line feed, whatever they ended in. Raises `error`."""
     try:
         # Editors of some systems begin a file with a byte order mark, which TOML does not know.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return path.read_text(encoding="utf-8-sig")
     except OSError as fault:
         raise error(f"{path} cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError:
         raise error(f"{path} is not UTF-8 text") from None
+
+
+def parse_tables(path: Path, text: str, error: type[Exception]) -> dict[str, Any]:
+    """Read the tables of a text that stands in that file. Raises `error`."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        raise error(f"{path} is not valid TOML: {_one_line(str(fault), 200)}") from fault
+        raise error(f"{path} is not valid TOML: {one_line(str(fault), 200)}") from fault
     except RecursionError:
         raise error(f"{path} has lists or tables within each other beyond sense; it should have a few levels") from None
     except ValueError:
@@ -45,7 +56,11 @@ def parse_toml(path: Path, error: type[Exception]) -> dict[str, Any]:
 
 def read_toml(path: Path, model: type[Model], error: type[FileError]) -> Model:
     """Read a file into a model. Raises `error`."""
-    tables = parse_toml(path, error)
+    return to_model(path, parse_toml(path, error), model, error)
+
+
+def to_model(path: Path, tables: dict[str, Any], model: type[Model], error: type[FileError]) -> Model:
+    """Make a model of the tables of a file. Raises `error`."""
     try:
         return model.model_validate(tables)
     except ValidationError as fault:
@@ -75,7 +90,7 @@ def _place(loc: tuple[int | str, ...]) -> list[str]:
         if isinstance(step, int) and words:
             words[-1] += f" {step + 1}"
         else:
-            words.append(_one_line(str(step)))
+            words.append(one_line(str(step)))
     return words
 
 
@@ -112,12 +127,13 @@ def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
 
 def _shortened(value: object) -> str:
     try:
-        return _one_line(repr(value))
+        return one_line(repr(value))
     except ValueError:
         # Python does not spell out a number of more than 4,300 digits
         return "a number of thousands of digits"
 
 
-def _one_line(text: str, most: int = 60) -> str:
+def one_line(text: str, most: int = 60) -> str:
+    """A text as it can stand in a sentence: shortened, and spelled out where a screen would not show it."""
     shown = text if text.isprintable() else repr(text)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."

@@ -13,6 +13,7 @@ GOOD = """
 slug = "caritas"
 legal_name = "Caritasverband e. V."
 controller = "Caritasverband e. V."
+contact = "Hohenzollernstraße 1, Koblenz"
 complaint_authority = "Katholisches Datenschutzzentrum"
 kafka_user = "partner-caritas"
 
@@ -52,6 +53,11 @@ FAULTS = [
     ('legal_name = "Caritasverband e. V."', "legal_name = 7", "legal_name is 7; it should be a name"),
     ('legal_name = "Caritasverband e. V."', 'legal_name = " "', "legal_name is ' '; it should be a name"),
     ('controller = "Caritasverband e. V."\n', "", "controller is missing; it should be a name .*who answers"),
+    (
+        'contact = "Hohenzollernstraße 1, Koblenz"\n',
+        "",
+        "contact is missing; it should be a name .*where a person reaches",
+    ),
     ("complaint_authority", "complaints", "complaint_authority is missing"),
     ('kafka_user = "partner-caritas"', 'kafka_user = "caritas"', 'kafka_user should be "partner-caritas"'),
     (
