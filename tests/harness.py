@@ -42,6 +42,7 @@ def make_settings(folder: Path, database_url: str, **more: Any) -> Settings:
         "kafka": "127.0.0.1:1",
         "partners_dir": ROOT / "deploy" / "partners",
         "agreement_file": ROOT / "deploy" / "agreement" / "koblenz.toml",
+        "notices": ROOT / "deploy" / "notices",
         "secrets_dir": secrets.for_services,
         "issuers_file": folder / "issuer" / "issuers.toml",
         "kafka_password": SecretStr(""),

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     roles: Annotated[frozenset[Role], NoDecode] = ALL_ROLES
     partners_dir: Path
     agreement_file: Path | None = None
+    notices: Path | None = None
     secrets_dir: Path
     issuers_file: Path
     agreement: str = Field("koblenz", pattern=r"^[a-z0-9-]+$")

@@ -20,7 +20,7 @@ from services.chassis.schedule import Job
 
 @dataclass
 class Context:
-    """One process's open parts. `resources` is what only this service has (intake: its vault)."""
+    """One process's open parts. `resources` is what only this service has (intake: its vault and notices)."""
 
     service: str
     settings: Settings

@@ -5,7 +5,7 @@ from services.chassis.context import Service
 from services.intake.api import ROUTERS
 from services.intake.handlers import adoption, handlers
 from services.intake.jobs import jobs
-from services.intake.vault import open_vault
+from services.intake.resources import open_resources
 
 SERVICE = Service(
     name="intake",
@@ -13,7 +13,7 @@ SERVICE = Service(
     routers=ROUTERS,
     handlers=handlers,
     jobs=jobs,
-    resources=open_vault,
+    resources=open_resources,
     adoption=adoption,
 )
 

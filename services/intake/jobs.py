@@ -11,6 +11,7 @@ from services.chassis.keys import Key
 from services.chassis.schedule import Job
 from services.intake.commands.consents import expire_consent
 from services.intake.commands.persons import case_key, destroy_key, erase_never_consented
+from services.intake.resources import resources_of
 from services.intake.store import consents, keys, persons
 from services.intake.vault import Vault
 
@@ -49,4 +50,4 @@ def _destroy_keys(vault: Vault) -> Job:
 
 def jobs(context: Context) -> Sequence[Job]:
     """Intake's jobs on this process's vault."""
-    return [ERASE_NEVER_CONSENTED, EXPIRE_CONSENTS, _destroy_keys(context.resources)]
+    return [ERASE_NEVER_CONSENTED, EXPIRE_CONSENTS, _destroy_keys(resources_of(context).vault)]

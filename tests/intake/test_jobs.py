@@ -127,7 +127,7 @@ async def test_a_key_is_destroyed_later_when_the_keys_database_fails(
         raise OSError("no route to host")
 
     with monkeypatch.context() as broken:
-        broken.setattr(desk.intake.context.resources, "destroy", fail)
+        broken.setattr(desk.intake.context.resources.vault, "destroy", fail)
         assert await desk.intake.run_job("destroy-keys") == 0
     assert await key_count(keys_url) == 1
     assert await desk.intake.run_job("destroy-keys") == 1

@@ -239,7 +239,7 @@ async def test_a_person_whose_key_was_destroyed_meanwhile_is_not_stored(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A registration that took longer than the key waits can only be tried again."""
-    vault = desk.intake.context.resources
+    vault = desk.intake.context.resources.vault
     keep = vault.keep
 
     async def keep_slowly(key: Any) -> None:

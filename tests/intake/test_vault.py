@@ -63,7 +63,7 @@ def test_a_key_does_not_show_itself() -> None:
 
 async def test_a_key_is_stored_wrapped_and_bound_to_its_id(intake: Running) -> None:
     """Its row under another id, or another operator's key, opens nothing."""
-    vault: Vault = intake.context.resources
+    vault: Vault = intake.context.resources.vault
     key = new_data_key()
     await vault.keep(key)
     stored = await vault.fetch(key.key_id)
@@ -78,7 +78,7 @@ async def test_a_key_is_stored_wrapped_and_bound_to_its_id(intake: Running) -> N
 
 async def test_a_destroyed_key_is_gone_and_destroying_again_is_no_error(intake: Running) -> None:
     """The job may come twice."""
-    vault: Vault = intake.context.resources
+    vault: Vault = intake.context.resources.vault
     key = new_data_key()
     await vault.keep(key)
     for _ in range(2):

@@ -1,5 +1,5 @@
 """Intake's HTTP API."""
 
-from services.intake.api import consents, gate, information, persons
+from services.intake.api import consents, gate, information, notices, persons
 
-ROUTERS = (information.router, persons.router, consents.router, gate.router)
+ROUTERS = (information.router, notices.router, persons.router, consents.router, gate.router)

@@ -5,11 +5,13 @@ from typing import Annotated, TypeAlias
 from fastapi import Path
 
 from schemas import ReferralId, UnitId
+from schemas.notice_file import Notices
 from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.patience import wait_for
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.intake.model import Referral
+from services.intake.resources import resources_of
 from services.intake.store import referrals
 from services.intake.vault import Vault
 
@@ -33,8 +35,12 @@ def unit_of(caller: Principal, context: Context) -> UnitId:
 
 def vault_of(context: Context) -> Vault:
     """This process's vault."""
-    vault: Vault = context.resources
-    return vault
+    return resources_of(context).vault
+
+
+def notices_of(context: Context) -> Notices:
+    """The texts people are shown before a consent."""
+    return resources_of(context).notices
 
 
 async def referral_addressed_to(context: Context, referral_id: ReferralId, unit: UnitId) -> Referral:

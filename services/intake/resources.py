@@ -1,0 +1,45 @@
+"""What an intake process has open besides its database: the vault, and the notices that people are shown."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from schemas.notice_file import Notices, load_notices
+from schemas.notice_text import NoticeFileError
+from services.chassis.config import StartError
+from services.chassis.context import Context
+from services.intake.vault import Vault, open_vault
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Open while the process runs."""
+
+    vault: Vault
+    notices: Notices
+
+
+def resources_of(context: Context) -> Resources:
+    """This process's own."""
+    resources: Resources = context.resources
+    return resources
+
+
+@asynccontextmanager
+async def open_resources(context: Context) -> AsyncIterator[Resources]:
+    """Read the notices, then open the vault. Raises StartError naming what is wrong or missing."""
+    notices = _read_notices(context)
+    async with open_vault(context) as vault:
+        yield Resources(vault, notices)
+
+
+def _read_notices(context: Context) -> Notices:
+    directory = context.settings.notices
+    if directory is None:
+        raise StartError("Setting LOTSE_NOTICES is not set; intake needs the texts that people are shown.")
+    try:
+        notices = load_notices(directory, context.partners)
+        notices.check_german()
+    except NoticeFileError as error:
+        raise StartError(f"{error}.") from None
+    return notices
