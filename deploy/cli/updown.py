@@ -7,12 +7,11 @@ import typer
 from rich.table import Table
 
 from deploy.cli.errors import CliError
-from deploy.cli.provision import read_partners
+from deploy.cli.notices import checked_notices
 from deploy.cli.running import bring_down, bring_up, purge
 from deploy.cli.screen import err, out, progress
 from deploy.local.layout import default_layout
 from deploy.local.ports import LOOPBACK
-from deploy.local.services import sources_from
 from deploy.local.state import State
 from deploy.topology import SERVICES
 
@@ -27,7 +26,7 @@ def up() -> None:
 
     Run it again and it only shows where everything is.
     """
-    read_partners(sources_from(os.environ).partners)  # a wrong file is told before anything is started
+    checked_notices()  # a wrong file, of a partner too, is told before anything is started
     with progress() as say:
         state = bring_up(default_layout(), os.environ, say)
     out.print(_addresses(state))
