@@ -1,7 +1,18 @@
 """The contract: what the services say to each other and to the partners, and nothing of how it travels."""
 
-from schemas.circle import InformationCounted
-from schemas.consent import ConsentEvent, ConsentExpired, ConsentGiven, ConsentWithdrawn
+from schemas.circle import InformationCounted, RefusalCounted
+from schemas.consent import (
+    ConsentEvent,
+    ConsentExpired,
+    ConsentExpiring,
+    ConsentGiven,
+    ConsentInvalidated,
+    ConsentRenewed,
+    ConsentRevoked,
+    ConsentSigned,
+    ConsentWithdrawn,
+    Interpreted,
+)
 from schemas.delivery import PartnerInformed, Told
 from schemas.envelope import (
     EVENTS,
@@ -87,8 +98,13 @@ __all__ = [
     "CircleEvent",
     "ConsentEvent",
     "ConsentExpired",
+    "ConsentExpiring",
     "ConsentGiven",
     "ConsentId",
+    "ConsentInvalidated",
+    "ConsentRenewed",
+    "ConsentRevoked",
+    "ConsentSigned",
     "ConsentWithdrawn",
     "ContactChanged",
     "ContactEvent",
@@ -105,6 +121,7 @@ __all__ = [
     "FieldChange",
     "Headers",
     "InformationCounted",
+    "Interpreted",
     "InvalidEnvelope",
     "InvalidEvent",
     "OfferChanged",
@@ -131,6 +148,7 @@ __all__ = [
     "ReferralRequested",
     "ReferralStarted",
     "ReferralStatusShared",
+    "RefusalCounted",
     "ServiceName",
     "Shared",
     "Told",

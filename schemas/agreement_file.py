@@ -104,6 +104,9 @@ class AgreementFile(FileModel):
     slug: Slug = Field(description="lower-case letters, digits and single hyphens")
     name: Name = Field(description="a name of 1 to 200 characters")
     concluded_on: date = Field(description="a date, for instance 2014-01-08")
+    jobcenter_referrals: bool = Field(
+        default=False, description="true or false: whether people are referred to and from the Jobcenter"
+    )
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

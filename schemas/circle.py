@@ -19,3 +19,11 @@ class InformationCounted(CircleEvent, type="lotse.information.counted.v1", audie
     language: LanguageTag
     month: Month
     count: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class RefusalCounted(CircleEvent, type="lotse.refusal.counted.v1", audience=NOBODY, key="unit"):
+    """How many people refused a consent at a unit in a month that is over; not who, not why, not in which language."""
+
+    unit: UnitId
+    month: Month
+    count: Annotated[int, Field(ge=1, le=1_000_000)]

@@ -92,11 +92,19 @@ class Scope(Code, grows=True, unknown=READER_ONLY):
 
 
 class ConsentState(Code, grows=True, unknown=READER_ONLY):
-    """Where a consent stands (ISO/IEC TS 27560 event states); only `given` allows anything."""
+    """Where a consent stands (ISO/IEC TS 27560 event states); only `given` and `renewed` allow anything."""
 
+    REQUESTED = "requested"
+    """The person has been asked and has not answered yet."""
     GIVEN = "given"
+    RENEWED = "renewed"
     WITHDRAWN = "withdrawn"
+    """Ended by the person."""
     EXPIRED = "expired"
+    REVOKED = "revoked"
+    """Ended by somebody else than the person."""
+    INVALIDATED = "invalidated"
+    """It should never have counted."""
     UNKNOWN = READER_ONLY
 
 
@@ -110,6 +118,71 @@ class ConsentForm(Code, grows=True, unknown=READER_ONLY):
     UNKNOWN = READER_ONLY
 
 
+class GivenBy(Code, grows=True, unknown=READER_ONLY):
+    """Who said yes for the person."""
+
+    SELF = "self"
+    GUARDIAN = "guardian"
+    LEGAL_CARER = "legal-carer"
+    UNKNOWN = READER_ONLY
+
+
+class InterpreterKind(Code, grows=True, unknown=READER_ONLY):
+    """Who interpreted the notice aloud; a child never does."""
+
+    PROFESSIONAL = "professional"
+    TELEPHONE = "telephone"
+    STAFF = "staff"
+    ADULT_RELATIVE = "adult-relative"
+    UNKNOWN = READER_ONLY
+
+
+class WithdrawalChannel(Code, grows=True, unknown=READER_ONLY):
+    """How the person took a consent back."""
+
+    COUNTER = "counter"
+    TELEPHONE = "telephone"
+    LETTER = "letter"
+    EMAIL = "email"
+    PERSON_PAGE = "person-page"
+    UNKNOWN = READER_ONLY
+
+
+class RevocationReason(Code, grows=True, unknown="other"):
+    """Why somebody else than the person ended a consent."""
+
+    UNIT_CLOSED = "unit-closed"
+    PURPOSE_GONE = "purpose-gone"
+    PROTECTION = "protection"
+    """The person, or somebody else, would be in danger."""
+    GIVER_NO_LONGER_ENTITLED = "giver-no-longer-entitled"
+    OTHER = "other"
+
+
+class InvalidationReason(Code, grows=True, unknown="other"):
+    """Why a consent should never have counted."""
+
+    NOT_INFORMED = "not-informed"
+    NOT_UNDERSTOOD = "not-understood"
+    NOT_VOLUNTARY = "not-voluntary"
+    GIVER_NOT_ENTITLED = "giver-not-entitled"
+    WRONG_PERSON = "wrong-person"
+    ENTERED_IN_ERROR = "entered-in-error"
+    OTHER = "other"
+
+
+class AccessibilityNeed(Code, grows=False):
+    """What a person needs to be able to come and to take part; health data in the sense of Art. 9 DSGVO."""
+
+    WHEELCHAIR = "wheelchair"
+    STEP_FREE = "step-free"
+    SIGN_LANGUAGE = "sign-language"
+    HEARING = "hearing"
+    VISION = "vision"
+    PLAIN_LANGUAGE = "plain-language"
+    COMPANION = "companion"
+
+
 class DataCategory(Code, grows=True, unknown=READER_ONLY):
     """The parts of a person's record that are sealed, consented to and handed out one by one."""
 
@@ -121,6 +194,8 @@ class DataCategory(Code, grows=True, unknown=READER_ONLY):
     """The preferred language and the wish for an interpreter."""
     AGE = "age"
     """The birth date or the age band."""
+    ACCESSIBILITY = "accessibility"
+    """What the person needs to be able to come: health data, with a consent of its own."""
     UNKNOWN = READER_ONLY
 
 
@@ -208,6 +283,8 @@ class EndReason(Code, grows=True, unknown="other"):
 
     CONSENT_WITHDRAWN = "consent-withdrawn"
     CONSENT_EXPIRED = "consent-expired"
+    CONSENT_REVOKED = "consent-revoked"
+    CONSENT_INVALIDATED = "consent-invalidated"
     PERSON_ERASED = "person-erased"
     PERSON_DECLINED = "person-declined"
     RECALLED = "recalled"

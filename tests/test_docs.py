@@ -24,6 +24,7 @@ from schemas import new_id, stream_headers
 from schemas.documents import contract_events
 from schemas.envelope import SCHEMAS_DIR, Event, committed_versions
 from schemas.partner_file import load_partners
+from schemas.permissions import TABLE, Relation, Role
 from services.chassis.config import Settings
 from services.chassis.context import Service
 from services.chassis.metrics import REGISTRY
@@ -174,6 +175,19 @@ def test_every_route_is_in_the_guide() -> None:
     }
     section = text(GUIDE).partition("| service | route |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`((?:GET|POST|PUT) [^`]+)`", section)) == routes
+
+
+def test_the_guides_table_of_roles_is_the_permission_table() -> None:
+    """Whoever runs an issuer finds what each role opens, as it is enforced."""
+    words = {Relation.OWN_UNIT: "unit", Relation.SAME_PARTNER: "partner", Relation.OTHER_PARTNER: "all", None: ""}
+    roles = [role for role in Role if role is not Role.OPERATOR]
+    head = f"| action | {' | '.join(roles)} | |"
+    section = text(GUIDE).partition(head)[2].partition("\n\n")[0]
+    assert section.splitlines()[2:] == [
+        f"| `{action.id}` | {' | '.join(words[action.reach.get(role)] for role in roles)} | {action.does} |"
+        for action in TABLE
+        if Role.OPERATOR not in action.reach
+    ]
 
 
 @pytest.mark.parametrize("event_class", [each for each in contract_events() if each.audience])

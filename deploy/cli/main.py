@@ -4,7 +4,22 @@ import sys
 
 import typer
 
-from deploy.cli import apply, backup, demo, doctor, migrate, notices, parked, restore, status, token, updown, watch
+from deploy.cli import (
+    apply,
+    audit,
+    backup,
+    demo,
+    doctor,
+    migrate,
+    notices,
+    parked,
+    permissions,
+    restore,
+    status,
+    token,
+    updown,
+    watch,
+)
 from deploy.cli.screen import err
 from deploy.local.errors import StackError
 
@@ -15,7 +30,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (doctor, updown, demo, migrate, apply, token, watch, status, notices, parked, backup, restore):
+for command in (
+    doctor,
+    updown,
+    demo,
+    migrate,
+    apply,
+    token,
+    watch,
+    status,
+    permissions,
+    notices,
+    parked,
+    backup,
+    restore,
+    audit,
+):
     command.register(app)
 
 

@@ -2,7 +2,6 @@
 
 import os
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,17 +13,7 @@ from deploy.local.layout import default_layout
 from deploy.local.services import sources_from
 from schemas.ids import UnitId, partner_of
 from schemas.partner_file import UnknownPartner
-
-
-class Role(StrEnum):
-    """What somebody may be in a partner's unit."""
-
-    CLERK = "clerk"
-    COUNSELLOR = "counsellor"
-    COORDINATOR = "coordinator"
-    COMMISSIONER = "commissioner"
-    SYSTEM = "system"
-    OPERATOR = "operator"
+from schemas.permissions import Role
 
 
 def register(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ from deploy.demo.cast import (
     CARITAS_OFFER,
     CITY,
     CITY_CLERK,
+    INTERPRETER,
     JOBCENTER,
     JOBCENTER_SYSTEM,
     LANGUAGE,
@@ -190,7 +191,8 @@ def _lacking(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
 def _consent(from_unit: str, to_unit: str, scope: str, categories: list[str]) -> dict[str, Any]:
     until = datetime.now(UTC) + CONSENT_HOLDS
     one = {"from_unit": from_unit, "to_unit": to_unit, "scope": scope, "data_categories": categories}
-    return {"consents": [{**one, "valid_until": until.isoformat()}], "notice": NOTICE, "form": "paper"}
+    consents = [{**one, "valid_until": until.isoformat()}]
+    return {"consents": consents, "notice": NOTICE, "interpreter": INTERPRETER, "form": "paper"}
 
 
 def _referral(play: Play, more: str = "") -> str:

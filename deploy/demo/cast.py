@@ -41,7 +41,9 @@ PERSON: dict[str, Any] = {
     "interpreter": True,
     "age_band": "27-plus",
 }
-NOTICE = {"version": "2026-01", "language": LANGUAGE}
+# The German text, which somebody interpreted: there is no released one in Arabic.
+NOTICE = {"version": "2026-01", "language": "de"}
+INTERPRETER = {"kind": "professional", "language": LANGUAGE}
 
 AWO_OFFER: dict[str, Any] = {
     "unit": AWO_SYSTEM.unit,

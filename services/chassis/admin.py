@@ -15,8 +15,7 @@ from fastapi.responses import Response
 from schemas import new_id
 from services.chassis import operator_store as store
 from services.chassis import parking
-from services.chassis.api import Answer, Caller, Change, Changing, context_of, perform, respond
-from services.chassis.auth import Principal
+from services.chassis.api import Answer, Change, Changing, context_of, perform, respond
 from services.chassis.db import Connection
 from services.chassis.handling import Handlers
 from services.chassis.keys import Key, parked_among
@@ -38,22 +37,22 @@ from services.chassis.operator_views import (
     stuck_record,
     waiting_record,
 )
+from services.chassis.permissions import allowed
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented, refuse
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/admin", tags=["operator"])
 
-OPERATOR = "operator"
+LOOK, MEND = allowed("look-at-parked-keys"), allowed("mend-parked-keys")
 
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=200)]
 
 
-@router.get("/parked", response_model=ParkedKeys, responses=documented(401, 403, 422))
+@router.get("/parked", **LOOK, response_model=ParkedKeys, responses=documented(401, 403, 422))
 async def parked(
-    request: Request, caller: Caller, limit: Limit = 50, after: Annotated[str | None, Query(max_length=3000)] = None
+    request: Request, limit: Limit = 50, after: Annotated[str | None, Query(max_length=3000)] = None
 ) -> Response:
     """List the keys that are parked, and how many records have no key."""
-    _require_operator(caller)
     place = None if after is None else _place_after(after)
     async with context_of(request).database.reading() as conn:
         rows = await store.parked_page(conn, place, limit + 1)
@@ -63,17 +62,15 @@ async def parked(
     return respond(Answer(ParkedKeys(parked=shown, without_key=[WithoutKey(**row) for row in others], next=more)))
 
 
-@router.get("/parked/queue", response_model=WaitingRecords, responses=documented(401, 403, 422))
+@router.get("/parked/queue", **LOOK, response_model=WaitingRecords, responses=documented(401, 403, 422))
 async def queue(
     request: Request,
-    caller: Caller,
     topic: TopicName,
     key: KeyText | None = None,
     limit: Limit = 50,
     after: Annotated[str | None, Query(pattern=r"^\d{1,9}:\d{1,18}$")] = None,
 ) -> Response:
     """Show what waits behind a key; without `key`, the topic's records that have none."""
-    _require_operator(caller)
     partition, _, offset = (after or "-1:0").partition(":")
     async with context_of(request).database.reading() as conn:
         rows = await store.waiting_page(conn, topic, key, (int(partition), int(offset)), limit + 1)
@@ -82,10 +79,9 @@ async def queue(
     return respond(Answer(WaitingRecords(topic=topic, key=key, records=shown, next=more)))
 
 
-@router.post("/parked/retry", response_model=OperatorAct, responses=documented(400, 401, 403, 404, 413, 422))
+@router.post("/parked/retry", **MEND, response_model=OperatorAct, responses=documented(400, 401, 403, 404, 413, 422))
 async def retry(request: Request, body: Retry, change: Changing) -> Response:
     """Replay what waits behind a parked key, in order, up to the first record that still cannot be applied."""
-    _require_operator(change.caller)
     key = Key(body.topic, body.key)
 
     async def do(conn: Connection, now: datetime) -> Outcome | Refusal:
@@ -102,14 +98,18 @@ async def retry(request: Request, body: Retry, change: Changing) -> Response:
     return await _perform(change, "retry", body, [key], do)
 
 
-@router.post("/parked/discard", response_model=OperatorAct, responses=documented(400, 401, 403, 404, 409, 413, 422))
+@router.post(
+    "/parked/discard",
+    **MEND,
+    response_model=OperatorAct,
+    responses=documented(400, 401, 403, 404, 409, 413, 422),
+)
 async def discard(request: Request, body: Discard, change: Changing) -> Response:
     """Let go of the first record of a key that cannot be applied, then replay the rest.
 
     Of a gap, what is given up are the missing versions: the record itself is applied. What the queue ended for good
     stays ended.
     """
-    _require_operator(change.caller)
     if body.key is None:
         return await _perform(change, "discard", body, [], lambda conn, _now: _discard_without_key(conn, body))
     key = Key(body.topic, body.key)
@@ -122,10 +122,9 @@ async def discard(request: Request, body: Discard, change: Changing) -> Response
     return await _perform(change, "discard", body, [key], do)
 
 
-@router.get("/acts", response_model=OperatorActs, responses=documented(401, 403, 422))
-async def acts(request: Request, caller: Caller, limit: Limit = 50, before: UUID | None = None) -> Response:
+@router.get("/acts", **LOOK, response_model=OperatorActs, responses=documented(401, 403, 422))
+async def acts(request: Request, limit: Limit = 50, before: UUID | None = None) -> Response:
     """List what operators did to parked keys."""
-    _require_operator(caller)
     async with context_of(request).database.reading() as conn:
         rows = await store.acts_page(conn, before, limit + 1)
     shown = [OperatorAct(**row) for row in rows[:limit]]
@@ -204,12 +203,6 @@ async def _perform(change: Change, name: str, body: Retry | Discard, keys: Seque
 def _handlers(request: Request) -> Handlers:
     handlers: Handlers = request.app.state.handlers
     return handlers
-
-
-def _require_operator(caller: Principal) -> None:
-    """Operators belong to no partner: a partner's token with that role is not one."""
-    if caller.partner or OPERATOR not in caller.roles:
-        raise Problem(Refusal(403, "role-missing", "This is for the operators of the data centre."))
 
 
 def _place_after(after: str) -> tuple[datetime, str, str]:

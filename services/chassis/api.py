@@ -63,12 +63,6 @@ def _not_authenticated(detail: str) -> Problem:
     return Problem(refusal, headers={"WWW-Authenticate": 'Bearer realm="lotse"'})
 
 
-def require_role(caller: Principal, *roles: str) -> None:
-    """A problem 403 unless the caller has one of these roles."""
-    if caller.roles.isdisjoint(roles):
-        raise Problem(Refusal(403, "role-missing", f"This needs the role {' or '.join(sorted(roles))}."))
-
-
 @dataclass(frozen=True)
 class Change:
     """One request that changes something: who asks, with which Idempotency-Key and If-Match."""
@@ -225,6 +219,5 @@ __all__ = [
     "etag",
     "perform",
     "refuse",
-    "require_role",
     "respond",
 ]

@@ -13,6 +13,7 @@ import uvicorn
 
 from schemas.partner_file import PartnerFileError, load_partners
 from services.chassis import db
+from services.chassis.access import FORGET_OLD_ACCESS
 from services.chassis.auth import Verifier, load_issuers
 from services.chassis.config import Settings, StartError, load_settings, read_secret
 from services.chassis.consume import Consumer
@@ -175,7 +176,7 @@ async def running_tasks(service: Service, context: Context) -> AsyncIterator["as
     runs["waker"] = waker.run
     context.database.on_commit = waker.wake
     if "jobs" in settings.roles:
-        jobs = [*service.jobs(context), FORGET_OLD_KEYS]
+        jobs = [*service.jobs(context), FORGET_OLD_KEYS, FORGET_OLD_ACCESS]
         runs["jobs"] = after(recovery.in_order, lambda: run_jobs(context.database, jobs))
     unfit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks = [asyncio.create_task(supervise(name, _or_unfit(each, unfit)), name=name) for name, each in runs.items()]

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.chassis.db import Connection
+from services.chassis.forgetting import forget_old
 from services.chassis.keys import Key, as_columns
-from services.chassis.schedule import Job
 
 KEPT = timedelta(days=7)
-ROWS_A_BATCH = 1000
 
 
 class Claim(NamedTuple):
@@ -67,31 +66,4 @@ async def open_change(conn: Connection, claim: Claim | None, keys: Iterable[Key]
     return Opened(row["moment"], row["earlier_ids"])
 
 
-async def _find(conn: Connection, now: datetime, limit: int) -> Sequence[int]:
-    """One item for each batch that is due."""
-    old: int = await conn.fetchval(
-        "select count(*) from (select 1 from chassis.idempotency where created_at < $1 limit $2) as counted",
-        now - KEPT,
-        limit * ROWS_A_BATCH,
-    )
-    return range(-(-old // ROWS_A_BATCH))
-
-
-def _no_keys(_item: int) -> Sequence[Key]:
-    return []
-
-
-async def _forget(conn: Connection, _item: int, now: datetime) -> None:
-    """A small batch: one statement for a week's rows would hold its locks for long and leave as many dead at once."""
-    await conn.execute(
-        """
-        delete from chassis.idempotency where ctid = any(array(
-            select ctid from chassis.idempotency where created_at < $1
-            order by created_at limit $2 for update skip locked))
-        """,
-        now - KEPT,
-        ROWS_A_BATCH,
-    )
-
-
-FORGET_OLD_KEYS = Job("forget-idempotency-keys", timedelta(hours=1), _find, _no_keys, _forget)
+FORGET_OLD_KEYS = forget_old("forget-idempotency-keys", "chassis.idempotency", "created_at", KEPT)

@@ -64,6 +64,12 @@ async def raise_epoch(conn: Connection) -> str | None:
     return source
 
 
+async def epoch(conn: Connection) -> int:
+    """The present epoch."""
+    number: int = await conn.fetchval("select epoch from chassis.identity")
+    return number
+
+
 async def recovery(conn: Connection) -> Recovery:
     """How far a restored database has come; None when it is in order."""
     stage: Recovery = await conn.fetchval("select recovery from chassis.identity")

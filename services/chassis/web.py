@@ -13,6 +13,7 @@ from services.chassis.api import describe_changes
 from services.chassis.context import Context, Service
 from services.chassis.edge import add_edge
 from services.chassis.log import describe
+from services.chassis.permissions import check_all_named
 from services.chassis.problems import FieldError, Problem, Refusal, describe_problems, problem_response
 
 # OpenAPI asks for the version of the API, which is that of its paths (/v1), not of this program.
@@ -25,9 +26,10 @@ def create_app(service: Service, context: Context) -> FastAPI:
     app.state.context = context
     app.state.handlers = service.handlers(context)
     if "api" in context.settings.roles:
-        for router in service.routers:
+        routers = [*service.routers, admin.router]
+        check_all_named(routers)
+        for router in routers:
             app.include_router(router)
-        app.include_router(admin.router)
     app.add_api_route("/health/live", _live, include_in_schema=False)
     app.add_api_route("/health/ready", _ready, include_in_schema=False)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)

@@ -4,7 +4,11 @@ from datetime import datetime
 
 from schemas import (
     ConsentExpired,
+    ConsentExpiring,
     ConsentGiven,
+    ConsentInvalidated,
+    ConsentRenewed,
+    ConsentRevoked,
     ConsentWithdrawn,
     Event,
     InformationCounted,
@@ -20,14 +24,16 @@ from schemas import (
     ReferralRequested,
     ReferralStarted,
     ReferralStatusShared,
+    RefusalCounted,
     Topic,
 )
 from schemas.codes import ConsentState
+from services.chassis import db
 from services.chassis.adoption import Adoption
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.handling import Handler, Handlers
-from services.intake.commands import adopting
+from services.intake.commands import adopting, disclosures
 from services.intake.commands.referrals import note_referral
 
 
@@ -53,6 +59,16 @@ async def on_own_given(conn: Connection, received: Received[ConsentGiven], now: 
     return await adopting.adopt_given(conn, received, now)
 
 
+async def on_own_renewed(conn: Connection, received: Received[ConsentRenewed], _now: datetime) -> bool:
+    """A renewal that a restored database has forgotten."""
+    return await adopting.adopt_renewed(conn, received)
+
+
+async def on_own_expiring(conn: Connection, received: Received[ConsentExpiring], _now: datetime) -> bool:
+    """A reminder that a restored database has forgotten."""
+    return await adopting.adopt_reminder(conn, received)
+
+
 async def on_own_withdrawn(conn: Connection, received: Received[ConsentWithdrawn], _now: datetime) -> bool:
     """A withdrawal that a restored database has forgotten."""
     return await adopting.adopt_ended(conn, received, ConsentState.WITHDRAWN)
@@ -61,6 +77,16 @@ async def on_own_withdrawn(conn: Connection, received: Received[ConsentWithdrawn
 async def on_own_expired(conn: Connection, received: Received[ConsentExpired], _now: datetime) -> bool:
     """An expiry that a restored database has forgotten."""
     return await adopting.adopt_ended(conn, received, ConsentState.EXPIRED)
+
+
+async def on_own_revoked(conn: Connection, received: Received[ConsentRevoked], _now: datetime) -> bool:
+    """A revocation that a restored database has forgotten."""
+    return await adopting.adopt_ended(conn, received, ConsentState.REVOKED)
+
+
+async def on_own_invalidated(conn: Connection, received: Received[ConsentInvalidated], _now: datetime) -> bool:
+    """An invalidation that a restored database has forgotten."""
+    return await adopting.adopt_ended(conn, received, ConsentState.INVALIDATED)
 
 
 async def on_own_erased(conn: Connection, received: Received[PersonErased], _now: datetime) -> bool:
@@ -73,23 +99,37 @@ async def on_own_counted(conn: Connection, received: Received[InformationCounted
     return await adopting.adopt_counted(conn, received)
 
 
+async def on_own_refusals(conn: Connection, received: Received[RefusalCounted], _now: datetime) -> bool:
+    """A month's refusals that a restored database has forgotten to have told."""
+    return await adopting.adopt_refusals(conn, received)
+
+
 def adoption(context: Context) -> Adoption:
     """What intake takes back of its own after a restore; of a person it has forgotten it cannot."""
 
-    async def on_own_disclosed(conn: Connection, received: Received[PersonDisclosed], _now: datetime) -> bool:
-        return await adopting.adopt_disclosed(conn, context.references, received)
+    async def on_own_disclosed(conn: Connection, received: Received[PersonDisclosed], now: datetime) -> bool:
+        return await adopting.adopt_disclosed(conn, context.references, received, now)
+
+    async def settle(conn: Connection) -> None:
+        await adopting.destroy_again(conn)
+        await disclosures.mark_all_restored(conn, context.partners.slugs, await db.now(conn))
 
     return Adoption(
         publishes=(Topic.CASES, Topic.CIRCLE),
         events={
             ConsentGiven: on_own_given,
+            ConsentRenewed: on_own_renewed,
+            ConsentExpiring: on_own_expiring,
             ConsentWithdrawn: on_own_withdrawn,
             ConsentExpired: on_own_expired,
+            ConsentRevoked: on_own_revoked,
+            ConsentInvalidated: on_own_invalidated,
             PersonErased: on_own_erased,
             PersonDisclosed: on_own_disclosed,
             InformationCounted: on_own_counted,
+            RefusalCounted: on_own_refusals,
         },
-        settle=adopting.destroy_again,
+        settle=settle,
     )
 
 

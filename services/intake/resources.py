@@ -1,9 +1,10 @@
-"""What an intake process has open besides its database: the vault, and the notices that people are shown."""
+"""What an intake process has besides its database: the vault, the notices that people are shown, the agreement."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from schemas.agreement_file import AgreementFile, AgreementFileError, load_agreement
 from schemas.notice_file import Notices, load_notices
 from schemas.notice_text import NoticeFileError
 from services.chassis.config import StartError
@@ -17,6 +18,7 @@ class Resources:
 
     vault: Vault
     notices: Notices
+    agreement: AgreementFile
 
 
 def resources_of(context: Context) -> Resources:
@@ -27,10 +29,20 @@ def resources_of(context: Context) -> Resources:
 
 @asynccontextmanager
 async def open_resources(context: Context) -> AsyncIterator[Resources]:
-    """Read the notices, then open the vault. Raises StartError naming what is wrong or missing."""
-    notices = _read_notices(context)
+    """Read agreement and notices, then open the vault. Raises StartError naming what is wrong or missing."""
+    agreement, notices = _read_agreement(context), _read_notices(context)
     async with open_vault(context) as vault:
-        yield Resources(vault, notices)
+        yield Resources(vault, notices, agreement)
+
+
+def _read_agreement(context: Context) -> AgreementFile:
+    path = context.settings.agreement_file
+    if path is None:
+        raise StartError("Setting LOTSE_AGREEMENT_FILE is not set; intake needs the agreement to know who is referred.")
+    try:
+        return load_agreement(path)
+    except AgreementFileError as error:
+        raise StartError(str(error)) from None
 
 
 def _read_notices(context: Context) -> Notices:

@@ -25,7 +25,7 @@ from services.chassis.context import Context
 from services.chassis.db import Database
 from services.chassis.log import describe
 from services.chassis.migrate import check_migrated
-from services.intake.model import Sealed
+from services.intake.model.persons import Sealed
 
 log = structlog.get_logger()
 

@@ -10,10 +10,10 @@ from schemas import (
     CaseEvent,
     CaseId,
     ConsentEvent,
-    ConsentExpired,
-    ConsentGiven,
+    ConsentExpiring,
     ConsentId,
-    ConsentWithdrawn,
+    ConsentRenewed,
+    ConsentSigned,
     DirectoryEvent,
     Event,
     PartnerSlug,
@@ -70,9 +70,9 @@ class Consents:
 
     def apply(self, event: Event) -> None:
         """Take in what an event says about consents; most say nothing."""
-        if isinstance(event, ConsentGiven):
-            self._give(event)
-        elif isinstance(event, ConsentWithdrawn | ConsentExpired):
+        if isinstance(event, ConsentSigned):
+            self._sign(event)
+        elif isinstance(event, ConsentEvent) and event.terminal:
             self._end(event)
         elif isinstance(event, PersonErased) and event.case_id not in self._erased:
             self._erased.add(event.case_id)
@@ -90,11 +90,15 @@ class Consents:
         """The consents that the events applied here began or ended, in the order of their ids."""
         return [self._by_id[consent_id] for consent_id in sorted(self._touched)]
 
-    def _give(self, event: ConsentGiven) -> None:
-        if event.consent_id not in self._by_id:
+    def _sign(self, event: ConsentSigned) -> None:
+        """Given or renewed; what is over stays over, and a consent given twice keeps the time it was renewed to."""
+        known = self._by_id.get(event.consent_id)
+        if known is None:
             self._touch(_consent(event, valid_until=event.valid_until, ended=False))
+        elif not known.ended and isinstance(event, ConsentRenewed):
+            self._touch(replace(known, valid_until=event.valid_until))
 
-    def _end(self, event: ConsentWithdrawn | ConsentExpired) -> None:
+    def _end(self, event: ConsentEvent) -> None:
         known = self._by_id.get(event.consent_id) or _consent(event, valid_until=None, ended=True)
         self._touch(replace(known, ended=True))
 
@@ -296,11 +300,16 @@ def audience(
 
 
 def is_told_now(event: Event, consents: Consents, now: datetime) -> bool:
-    """Whether an event that closes nothing may be told to anybody at `now`: a referral needs its TRANSFER consent."""
+    """Whether an event that closes nothing may be told at `now`: a referral needs its TRANSFER consent to hold.
+
+    The reminder that a consent will expire needs that consent itself.
+    """
     if isinstance(event, ReferralStatusShared) and event.status in OVER:
         return False
     if isinstance(event, ReferralEvent):
         return Scope.TRANSFER in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
+    if isinstance(event, ConsentExpiring):
+        return event.scope in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
     # What else is said about a person has no consent it could rest on; directory and circle speak of none.
     return not isinstance(event, CaseEvent)
 

@@ -62,13 +62,14 @@ def _consent(row: Mapping[str, Any]) -> Consent:
 
 
 async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
-    """Write consents that began or ended; one that has ended stays ended."""
+    """Write consents that began, were renewed or ended; one that has ended stays ended."""
     await conn.execute(
         """
         insert into notifier.consent (consent_id, case_id, from_unit, to_unit, scope, valid_until, ended)
         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
                              $7::boolean[])
-        on conflict (consent_id) do update set ended = consent.ended or excluded.ended
+        on conflict (consent_id) do update
+        set ended = consent.ended or excluded.ended, valid_until = coalesce(excluded.valid_until, consent.valid_until)
         """,
         [consent.consent_id for consent in consents],
         [consent.case_id for consent in consents],

@@ -7,6 +7,9 @@ from typing import Any, TypeAlias
 from schemas import (
     ConsentExpired,
     ConsentGiven,
+    ConsentInvalidated,
+    ConsentRenewed,
+    ConsentRevoked,
     ConsentWithdrawn,
     DirectoryEvent,
     Event,
@@ -40,6 +43,11 @@ def on_consent_given(cases: Cases, received: Received[ConsentGiven], now: dateti
     cases.give(received, now)
 
 
+def on_consent_renewed(cases: Cases, received: Received[ConsentRenewed], now: datetime) -> None:
+    """Keep how long it holds now."""
+    cases.renew(received, now)
+
+
 def on_consent_withdrawn(cases: Cases, received: Received[ConsentWithdrawn], now: datetime) -> None:
     """Keep that it is over, and end what rested on it."""
     cases.end(received, ConsentState.WITHDRAWN, EndReason.CONSENT_WITHDRAWN, now)
@@ -48,6 +56,16 @@ def on_consent_withdrawn(cases: Cases, received: Received[ConsentWithdrawn], now
 def on_consent_expired(cases: Cases, received: Received[ConsentExpired], now: datetime) -> None:
     """Keep that it is over, and end what rested on it."""
     cases.end(received, ConsentState.EXPIRED, EndReason.CONSENT_EXPIRED, now)
+
+
+def on_consent_revoked(cases: Cases, received: Received[ConsentRevoked], now: datetime) -> None:
+    """Keep that it is over, and end what rested on it."""
+    cases.end(received, ConsentState.REVOKED, EndReason.CONSENT_REVOKED, now)
+
+
+def on_consent_invalidated(cases: Cases, received: Received[ConsentInvalidated], now: datetime) -> None:
+    """Keep that it never counted, and end what rested on it."""
+    cases.end(received, ConsentState.INVALIDATED, EndReason.CONSENT_INVALIDATED, now)
 
 
 def on_person_erased(cases: Cases, received: Received[PersonErased], now: datetime) -> None:
@@ -62,8 +80,11 @@ def on_person_disclosed(cases: Cases, received: Received[PersonDisclosed], now: 
 
 HANDLERS: Mapping[type[Event], Judge] = {
     ConsentGiven: on_consent_given,
+    ConsentRenewed: on_consent_renewed,
     ConsentWithdrawn: on_consent_withdrawn,
     ConsentExpired: on_consent_expired,
+    ConsentRevoked: on_consent_revoked,
+    ConsentInvalidated: on_consent_invalidated,
     PersonErased: on_person_erased,
     PersonDisclosed: on_person_disclosed,
 }

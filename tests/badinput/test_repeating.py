@@ -67,7 +67,7 @@ async def test_a_replay_whose_role_is_gone_is_refused(things: Running) -> None:
     """A key is no ticket: who may not do it any more is not shown the result either."""
     body = {"name": "a"}
     await things.client.post("/v1/things", json=body, headers=things.headers(CITY, "clerk", key="k"))
-    answer = await things.client.post("/v1/things", json=body, headers=things.headers(CITY, "counsellor", key="k"))
+    answer = await things.client.post("/v1/things", json=body, headers=things.headers(CITY, "coordinator", key="k"))
     assert answer.status_code == 403
 
 

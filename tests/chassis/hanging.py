@@ -14,13 +14,14 @@ from services.chassis.app import run
 from services.chassis.context import Service
 from services.chassis.db import Connection
 from services.chassis.handling import Handlers
+from services.chassis.permissions import NAMED_IN_OPENAPI
 from tests.chassis.probe import Probe
 
 router = APIRouter()
 probe = Probe()
 
 
-@router.get("/v1/block")
+@router.get("/v1/block", openapi_extra={NAMED_IN_OPENAPI: "none: this is a test"})
 async def block() -> None:
     """Keep the event loop to itself."""
     time.sleep(600)  # noqa: ASYNC251  # that is the point

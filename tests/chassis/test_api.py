@@ -129,7 +129,7 @@ async def test_without_a_valid_token_nobody_gets_in(things: Running) -> None:
 
 async def test_a_wrong_role_is_refused(things: Running) -> None:
     """403 says which role it takes."""
-    response = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "counsellor"))
+    response = await things.client.post("/v1/things", json={"name": "a"}, headers=things.headers(CITY, "coordinator"))
     assert "clerk" in problem(response, 403, "role-missing")["detail"]
     assert await nothing_stored(things)
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.chassis import idempotency, schedule
+from services.chassis import forgetting, schedule
 from services.chassis.db import Connection
 from services.chassis.idempotency import FORGET_OLD_KEYS
 from services.chassis.schedule import Job, Resting, run_if_due
@@ -140,7 +140,7 @@ def test_what_is_not_due_any_more_is_forgotten() -> None:
 
 async def test_old_idempotency_keys_leave_in_small_batches(service: Running, monkeypatch: Any) -> None:
     """Five old ones leave by twos; one of today stays."""
-    monkeypatch.setattr(idempotency, "ROWS_A_BATCH", 2)
+    monkeypatch.setattr(forgetting, "ROWS_A_BATCH", 2)
     row = "insert into chassis.idempotency values ('p', 'r', $1, '', '{}', chassis.lotse_now() - $2::interval)"
     async with service.context.database.transaction() as conn:
         await conn.execute("insert into chassis.job values ($1, now())", FORGET_OLD_KEYS.name)

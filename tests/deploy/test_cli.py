@@ -21,6 +21,7 @@ from deploy.local.services import Sources, service_environment
 from deploy.local.stack import Stack
 from deploy.topology import SERVICES
 from schemas.partner_file import load_partners
+from schemas.permissions import TABLE
 
 STREAM = "lotse.partner.caritas-koblenz.v1"
 HEADERS = [
@@ -91,6 +92,31 @@ def test_without_a_stack_a_command_says_so_and_how_to_start_it(tmp_path: Path, c
     assert told.returncode == 1
     assert told.stdout == ""
     assert told.stderr.splitlines() == ["Error: The local stack is not running.", "`lotse up` starts it."]
+
+
+def test_the_permission_table_is_printed_without_a_stack_and_fits_a_terminal(tmp_path: Path) -> None:
+    """Every action with its reach for every role, in 80 columns; operators' actions apart."""
+    told = lotse(tmp_path, "permissions", COLUMNS="80")
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "fetch-person             -       unit       -           -            unit" in lines
+    assert {action.id for action in TABLE} <= {line.partition(" ")[0] for line in lines}
+    assert "mend-parked-keys    all" in lines
+
+
+def test_the_permission_table_is_narrowed_to_a_role_and_a_service(tmp_path: Path) -> None:
+    """What the clerk of a partner can ask intake for; a role that does not exist is refused by name."""
+    told = lotse(tmp_path, "permissions", "--role", "clerk", "--service", "intake")
+    matrix = told.stdout.split("\n\n")[0].splitlines()
+    assert matrix[1] == "[intake]"
+    assert [line.split() for line in matrix[2:4]] == [["count-information", "unit"], ["count-refusal", "unit"]]
+    assert "fetch-person" not in told.stdout
+    assert "parked" not in told.stdout
+    refused = lotse(tmp_path, "permissions", "--role", "janitor")
+    assert (refused.returncode, "commissioner" in refused.stderr) == (2, True)
+    refused = lotse(tmp_path, "permissions", "--service", "billing")
+    assert (refused.returncode, "intake, referral, notifier, reporting" in refused.stderr) == (1, True)
 
 
 def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ CITY, JOBCENTER = "stadt-koblenz/integration", "jobcenter-koblenz/jobcenter"
 AWO, CARITAS, JMD = "awo-rheinland/mbe", "caritas-koblenz/mbe", "caritas-koblenz/jmd"
 UNITS = (CITY, JOBCENTER, AWO, CARITAS, JMD)
 
-SENDING = (CITY, CITY, CITY, JOBCENTER, AWO)
+# Nobody is referred by the Jobcenter: the agreement file says so.
+SENDING = (CITY, CITY, CITY, CARITAS, AWO)
 """Who refers people; the City most of all."""
 OFFERING = (AWO, CARITAS, JMD)
 """Whom people are referred to: the migration services."""
@@ -39,6 +40,10 @@ def consent(from_unit: str, to_unit: str, scope: str) -> dict[str, Any]:
     }
 
 
+NOTICE = {"version": "2026-01", "language": "de"}
+INTERPRETER = {"kind": "professional", "language": "ar"}
+
+
 def signed(*consents: dict[str, Any]) -> dict[str, Any]:
     """What one signature allows."""
-    return {"consents": list(consents), "notice": {"version": "2026-01", "language": "ar"}, "form": "paper"}
+    return {"consents": list(consents), "notice": NOTICE, "interpreter": INTERPRETER, "form": "paper"}

@@ -17,6 +17,8 @@ from tests.conftest import eventually
 
 CITY, AWO = "stadt-koblenz/integration", "awo-rheinland/mbe"
 CARITAS, JOBCENTER = "caritas-koblenz/mbe", "jobcenter-koblenz/jobcenter"
+NOTICE = {"version": "2026-01", "language": "de"}
+INTERPRETER = {"kind": "professional", "language": "ar"}
 ROLES = {CITY: "clerk", AWO: "counsellor", CARITAS: "counsellor", JOBCENTER: "clerk"}
 
 PERSON = {
@@ -144,4 +146,4 @@ def signed(from_unit: str, to_unit: str, scope: str, **changed: Any) -> dict[str
         "valid_until": (datetime.now(UTC) + timedelta(days=90)).isoformat(),
         **changed,
     }
-    return {"consents": [consent], "notice": {"version": "2026-01", "language": "ar"}, "form": "paper"}
+    return {"consents": [consent], "notice": NOTICE, "interpreter": INTERPRETER, "form": "paper"}

@@ -48,14 +48,23 @@ def a_consent(**differences: Any) -> dict[str, Any]:
     return consent | differences
 
 
+NOTICE = {"version": "2026-01", "language": "de"}
+INTERPRETER = {"kind": "professional", "language": "ar"}
+
+
+def signature(**differences: Any) -> dict[str, Any]:
+    """How a person says yes: on paper, the German text interpreted into Arabic."""
+    return {"notice": NOTICE, "form": "paper", "interpreter": INTERPRETER} | differences
+
+
 def signed(*consents: dict[str, Any], **differences: Any) -> dict[str, Any]:
     """The body of what one signature allows."""
-    body = {
-        "consents": list(consents) or [a_consent()],
-        "notice": {"version": "2026-01", "language": "ar"},
-        "form": "paper",
-    }
-    return body | differences
+    return {"consents": list(consents) or [a_consent()], **signature(**differences)}
+
+
+def asked_for(*consents: dict[str, Any]) -> dict[str, Any]:
+    """The body of what a person is asked for and has not answered."""
+    return {"consents": list(consents) or [a_consent()], "notice": NOTICE, "interpreter": INTERPRETER}
 
 
 @dataclass

@@ -58,7 +58,10 @@ async def test_one_signature_records_and_tells_each_consent(desk: Desk) -> None:
     first, second = answer.json()["consents"]
     assert (first["state"], first["ended_at"], first["case_ref"]) == ("given", None, case_ref)
     assert (first["data_categories"], second["data_categories"]) == (["identity", "contact"], [])
-    assert (first["notice"], first["form"]) == ({"version": "2026-01", "language": "ar"}, "oral-documented")
+    shown = first["notice"]
+    assert (shown["version"], shown["language"], first["form"]) == ("2026-01", "de", "oral-documented")
+    (kept,) = await desk.intake.rows("select title, text from intake.notice where sha256 = $1", shown["sha256"])
+    assert kept["text"].startswith(f"# {kept['title']}")
     events = await desk.intake.published()
     assert [type(event) for event in events] == [ConsentGiven, ConsentGiven]
     given = events[0]

@@ -123,10 +123,11 @@ async def test_every_fetch_is_logged_and_told(desk: Desk) -> None:
     log = await desk.intake.rows("select * from intake.disclosure order by disclosed_at")
     case_id = desk.case_id(case_ref)
     consent_id = desk.intake.context.references.resolve("stadt-koblenz", consent)
+    consent_ref = desk.intake.reference("awo-rheinland", consent_id)
     assert [row["fetched_by"] for row in log] == ["awo-rheinland:counsellor", "awo-rheinland:system"]
     assert {row["case_ref"] for row in log} == {desk.intake.reference("awo-rheinland", case_id)}
     assert case_id not in log[0].values()
-    assert (log[0]["referral_id"], log[0]["to_unit"], log[0]["consent_ids"]) == (referral, AWO, [consent_id])
+    assert (log[0]["referral_id"], log[0]["to_unit"], log[0]["consent_refs"]) == (referral, AWO, [consent_ref])
     told = [each for each in await desk.intake.published() if isinstance(each, PersonDisclosed)]
     assert len(told) == 2
     assert (told[0].acted_by, told[0].case_id, told[0].to_unit) == ("awo-rheinland", case_id, AWO)
@@ -134,7 +135,7 @@ async def test_every_fetch_is_logged_and_told(desk: Desk) -> None:
 
 async def test_a_consent_to_another_unit_or_in_the_other_direction_opens_nothing(desk: Desk) -> None:
     """The pair of the referral counts, to the unit."""
-    case_ref, referral, _ = await desk.a_referred_person(a_consent(to_unit=JOBCENTER), a_consent(to_unit=CARITAS_JMD))
+    case_ref, referral, _ = await desk.a_referred_person(a_consent(to_unit=CARITAS_JMD))
     to_mbe = await desk.refer(case_ref, to_unit=CARITAS_MBE)
     assert problem(await desk.fetch(referral), 403, "consent-not-valid") == []
     problem(await desk.fetch(to_mbe, CARITAS_MBE), 403, "consent-not-valid")

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from schemas import ConsentExpired, PersonErased
-from schemas.codes import ErasureReason
+from schemas.codes import ErasureReason, WithdrawalChannel
 from services.intake.commands.consents import expire_consent, withdraw_consent
 from tests.intake.builders import CITY, Desk, a_consent, a_person, in_days, problem
 from tests.intake.test_persons import key_count
@@ -93,7 +93,7 @@ async def test_a_consent_that_ended_while_the_job_looked_is_not_expired_again(de
         now = await conn.fetchval("select chassis.lotse_now()") + timedelta(days=365)
         for each in (consent_id, uuid4()):
             await expire_consent(conn, each, now)
-            await withdraw_consent(conn, each, CITY, now)
+            await withdraw_consent(conn, each, CITY, WithdrawalChannel.LETTER, now)
     assert await desk.published_types("lotse.consent.") == ["lotse.consent.given.v1", "lotse.consent.withdrawn.v1"]
 
 

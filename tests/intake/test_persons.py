@@ -182,11 +182,12 @@ async def test_a_body_that_is_no_text_or_no_object_is_refused(desk: Desk) -> Non
 
 
 async def test_other_roles_register_nobody(desk: Desk) -> None:
-    """And see no record."""
+    """And see no record; no data key is made for them either."""
     for role in ("coordinator", "commissioner", "operator"):
         problem(await desk.post(CITY, "/v1/persons", a_person(), role=role), 403, "role-missing")
         problem(await desk.get(CITY, f"/v1/persons/{'0' * 32}", role=role), 403, "role-missing")
     assert await nothing_registered(desk)
+    assert await desk.intake.rows("select key_id from intake.key_to_destroy") == []
 
 
 async def register_with(desk: Desk, token: str | None) -> httpx2.Response:

@@ -7,8 +7,12 @@ from uuid import UUID
 from schemas import (
     CaseId,
     ConsentExpired,
+    ConsentExpiring,
     ConsentGiven,
     ConsentId,
+    ConsentInvalidated,
+    ConsentRenewed,
+    ConsentRevoked,
     ConsentWithdrawn,
     ContactPublished,
     OfferChanged,
@@ -36,9 +40,11 @@ from schemas.codes import (
     EndMode,
     EndReason,
     ErasureReason,
+    InvalidationReason,
     Outcome,
     ReferralState,
     RejectionReason,
+    RevocationReason,
     Scope,
     ServiceType,
 )
@@ -103,6 +109,23 @@ class Story:
     def expired(self, given: ConsentGiven | None = None) -> ConsentExpired:
         """A consent's time is over."""
         return ConsentExpired(**_of_consent(given or self.consent()))
+
+    def renewed(self, **more: Any) -> ConsentRenewed:
+        """The person said yes to the TRANSFER again."""
+        return ConsentRenewed(**{**self.consent().model_dump(), **more})
+
+    def expiring(self) -> ConsentExpiring:
+        """The TRANSFER will soon be over."""
+        return ConsentExpiring(**_of_consent(self.consent()), valid_until=NEXT_YEAR)
+
+    def revoked(self) -> ConsentRevoked:
+        """The City ended the TRANSFER for a reason of its own."""
+        return ConsentRevoked(**_of_consent(self.consent()), reason=RevocationReason.PROTECTION, acted_by=CITY)
+
+    def invalidated(self) -> ConsentInvalidated:
+        """The City found that the TRANSFER should never have counted."""
+        reason = InvalidationReason.NOT_UNDERSTOOD
+        return ConsentInvalidated(**_of_consent(self.consent()), reason=reason, acted_by=CITY)
 
     def requested(self, **more: Any) -> ReferralRequested:
         """The City asked AWO."""

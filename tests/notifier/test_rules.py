@@ -1,7 +1,7 @@
 """What holds in every run of events, whatever its order: tried on random runs, without and with the database."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from schemas import Event, Received, ReferralEnded
 from schemas.codes import Scope
 from services.notifier.model import Consents, Entry, Ledger, judge
 from tests.harness import Running, received
-from tests.notifier.events import ALL, AWO, CITY, NEXT_YEAR, Story
+from tests.notifier.events import ALL, AWO, AWO_UNIT, CITY, CITY_UNIT, NEXT_YEAR, Story
 from tests.notifier.streams import stream
 
 ACTS = (
@@ -27,9 +27,13 @@ ACTS = (
     "ended",
     "withdrawn",
     "expired",
+    "revoked",
+    "invalidated",
+    "renewed",
+    "expiring",
     "erased",
 )
-ENDS = {"withdrawn", "expired", "erased"}
+ENDS = {"withdrawn", "expired", "revoked", "invalidated", "erased"}
 
 runs = st.lists(st.lists(st.sampled_from(ACTS), min_size=1, max_size=8), min_size=1, max_size=5)
 
@@ -77,7 +81,8 @@ def test_after_the_end_of_a_referral_nothing_but_closings_is_told(batches: Seque
 @given(st.lists(st.sampled_from(ACTS), max_size=20))
 def test_nothing_is_told_before_or_without_a_consent(acts: Sequence[str]) -> None:
     """What stands before the first consent of a run is told to nobody, but its closing to those who know."""
-    before = acts[: acts.index("consent")] if "consent" in acts else acts
+    first = next((place for place, act in enumerate(acts) if act in ("consent", "renewed")), len(acts))
+    before = acts[:first]
     told = [entry for entry in judged(Story(), [before]) if entry.party is not None]
     assert all(entry.event.data.closing for entry in told)
 
@@ -132,5 +137,36 @@ def test_a_consent_ends_at_the_instant_it_names() -> None:
     assert consents.scopes(*pair, datetime.now(UTC)) == {Scope.TRANSFER}
 
 
-TRANSFER_ENDS = {"lotse.consent.withdrawn.v1", "lotse.consent.expired.v1", "lotse.person.erased.v1"}
+async def test_a_partner_is_reminded_of_its_own_consent_while_it_holds(notifier: Running) -> None:
+    """The sender hears it, nobody else; once the consent has ended nobody does."""
+    story, other = Story(), Story()
+    await notifier.feed(story.consent(), story.expiring())
+    await notifier.feed(other.consent(), other.withdrawn(), other.expiring())
+    assert [each.type for each in await stream(notifier, CITY) if "expiring" in each.type] == [
+        "lotse.consent.expiring.v1"
+    ]
+    assert [each.type for each in await stream(notifier, AWO) if "expiring" in each.type] == []
+
+
+def test_a_renewal_moves_the_end_of_a_consent_and_never_revives_it() -> None:
+    """The later time counts; what is over stays over."""
+    story, now = Story(), datetime.now(UTC)
+    later = NEXT_YEAR + timedelta(days=100)
+    consents = Consents()
+    for event in (story.consent(), story.renewed(valid_until=later)):
+        consents.apply(event)
+    held = consents.scopes(story.case_id, CITY_UNIT, AWO_UNIT, NEXT_YEAR + timedelta(days=1))
+    assert held == {Scope.TRANSFER}
+    for event in (story.withdrawn(), story.renewed(valid_until=later)):
+        consents.apply(event)
+    assert consents.scopes(story.case_id, CITY_UNIT, AWO_UNIT, now) == frozenset()
+
+
+TRANSFER_ENDS = {
+    "lotse.consent.withdrawn.v1",
+    "lotse.consent.expired.v1",
+    "lotse.consent.revoked.v1",
+    "lotse.consent.invalidated.v1",
+    "lotse.person.erased.v1",
+}
 CLOSING = {*TRANSFER_ENDS, "lotse.referral.ended.v1"}

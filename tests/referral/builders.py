@@ -12,6 +12,9 @@ from schemas import (
     ConsentExpired,
     ConsentGiven,
     ConsentId,
+    ConsentInvalidated,
+    ConsentRenewed,
+    ConsentRevoked,
     ConsentWithdrawn,
     Event,
     PersonDisclosed,
@@ -20,7 +23,14 @@ from schemas import (
     UnitId,
     new_id,
 )
-from schemas.codes import ConsentForm, DataCategory, ErasureReason, Scope
+from schemas.codes import (
+    ConsentForm,
+    DataCategory,
+    ErasureReason,
+    InvalidationReason,
+    RevocationReason,
+    Scope,
+)
 from tests.harness import Running
 
 CITY, AWO = UnitId("stadt-koblenz/integration"), UnitId("awo-rheinland/mbe")
@@ -64,6 +74,21 @@ def withdrawn(consent: ConsentGiven) -> ConsentWithdrawn:
 def expired(consent: ConsentGiven) -> ConsentExpired:
     """The end of a consent by time."""
     return ConsentExpired(**_of(consent))
+
+
+def renewed(consent: ConsentGiven, valid_until: datetime) -> ConsentRenewed:
+    """The renewal of a consent until then."""
+    return ConsentRenewed(**consent.model_dump() | {"valid_until": valid_until})
+
+
+def revoked(consent: ConsentGiven) -> ConsentRevoked:
+    """The end of a consent by the unit that recorded it."""
+    return ConsentRevoked(**_of(consent), reason=RevocationReason.PROTECTION)
+
+
+def invalidated(consent: ConsentGiven) -> ConsentInvalidated:
+    """The end of a consent that should never have counted."""
+    return ConsentInvalidated(**_of(consent), reason=InvalidationReason.NOT_VOLUNTARY)
 
 
 def _of(consent: ConsentGiven) -> dict[str, Any]:

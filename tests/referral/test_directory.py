@@ -181,8 +181,8 @@ async def test_an_operator_has_no_part_in_the_directory(
     place = await published(lotse, path, body)
     headers = _operator(lotse)
     client = lotse.running.client
-    assert is_problem(await client.get(path, headers=headers), 403, "no-partner")
-    assert is_problem(await client.get(place, headers=headers), 403, "no-partner")
+    assert is_problem(await client.get(path, headers=headers), 403, "role-missing")
+    assert is_problem(await client.get(place, headers=headers), 403, "role-missing")
     assert is_problem(await client.post(path, json=body, headers=headers), 403, "role-missing")
     assert is_problem(await client.post(f"{place}/withdraw", headers=headers), 403, "role-missing")
 

@@ -1,5 +1,7 @@
 """What consents, their ends, erasures and fetches do to referrals."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,9 @@ from tests.referral.builders import (
     disclosed,
     erased,
     expired,
+    invalidated,
+    renewed,
+    revoked,
     withdrawn,
 )
 
@@ -44,15 +49,37 @@ async def test_a_withdrawal_ends_what_rests_on_it(lotse: Lotse, acts: tuple[str,
     assert (await lotse.seen(referral_id, CITY))["state"] == "ended"
 
 
-async def test_an_expired_consent_ends_it_too(lotse: Lotse) -> None:
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        (expired, EndReason.CONSENT_EXPIRED),
+        (revoked, EndReason.CONSENT_REVOKED),
+        (invalidated, EndReason.CONSENT_INVALIDATED),
+    ],
+)
+async def test_every_other_end_of_the_consent_ends_it_too(lotse: Lotse, over: Any, reason: EndReason) -> None:
     """With its own reason."""
     case_id = a_case()
     consent = a_consent(case_id)
     await lotse.referral(case_id, "accept", consent=consent)
-    await lotse.running.feed(expired(consent))
+    await lotse.running.feed(over(consent))
     ended = (await lotse.told())[-1]
     assert isinstance(ended, ReferralEnded)
-    assert ended.reason is EndReason.CONSENT_EXPIRED
+    assert ended.reason is reason
+
+
+async def test_a_renewed_consent_carries_a_referral_that_its_first_time_would_not(lotse: Lotse) -> None:
+    """Until its new time; a renewal that arrives after the end revives nothing."""
+    case_id, now = a_case(), datetime.now(UTC)
+    soon = a_consent(case_id, valid_until=now + timedelta(seconds=1))
+    await lotse.running.feed(soon, renewed(soon, now + timedelta(days=10)))
+    await lotse.running.move_clock(timedelta(days=2))
+    made = await lotse.request(case_id, await lotse.offer())
+    assert made.status_code == 201
+    await lotse.running.feed(withdrawn(soon), renewed(soon, now + timedelta(days=20)))
+    assert (await lotse.request(case_id, await lotse.offer())).status_code == 409
+    (kept,) = await lotse.running.rows("select state from referral.consent")
+    assert kept["state"] == "withdrawn"
 
 
 @pytest.mark.parametrize("acts", [("reject",), ("accept", "start", "complete"), ("cancel",)])

@@ -176,3 +176,20 @@ async def test_reading_needs_a_role_of_casework(lotse: Lotse) -> None:
         headers = lotse.running.headers(AWO, role)
         answer = await lotse.running.client.get("/v1/referrals", params={"role": "sent"}, headers=headers)
         assert is_problem(answer, 403, "role-missing")
+
+
+async def test_looking_at_referrals_is_noted(lotse: Lotse) -> None:
+    """One of them, a page of them, by either side; not what is refused and not an empty page."""
+    cases = [a_case(), a_case()]
+    referral_ids = [await lotse.referral(case_id) for case_id in cases]
+    await lotse.get(f"/v1/referrals/{referral_ids[1]}", unit=AWO)
+    headers = lotse.running.headers(CITY, "clerk")
+    sent = await lotse.running.client.get("/v1/referrals", params={"role": "sent"}, headers=headers)
+    assert len(sent.json()["items"]) == 2
+    await lotse.running.client.get("/v1/referrals", params={"role": "received"}, headers=headers)
+    assert (await lotse.get(f"/v1/referrals/{referral_ids[0]}", unit=CARITAS_MBE)).status_code == 404
+    rows = await lotse.running.rows("select unit, subject, action, refs from chassis.access order by at")
+    assert [tuple(row.values()) for row in rows] == [
+        (AWO, "awo-rheinland:counsellor", "read-referrals", [lotse.case_ref(cases[1], AWO)]),
+        (CITY, "stadt-koblenz:clerk", "read-referrals", [lotse.case_ref(each) for each in cases]),
+    ]

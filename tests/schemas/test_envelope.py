@@ -219,7 +219,8 @@ def test_sender_and_recipient_are_the_partners_of_the_units() -> None:
 
 def test_endings_are_terminal_and_closing_as_the_rules_ask() -> None:
     """Withdrawal, expiry and erasure end for good; a referral's end is told without consent but is not terminal."""
-    for_good = {"lotse.consent.withdrawn.v1", "lotse.consent.expired.v1", "lotse.person.erased.v1"}
+    ends = ("withdrawn", "expired", "revoked", "invalidated")
+    for_good = {*(f"lotse.consent.{end}.v1" for end in ends), "lotse.person.erased.v1"}
     assert {each.event_type for each in contract_events() if each.terminal} == for_good
     assert {each.event_type for each in contract_events() if each.closing} == for_good | {"lotse.referral.ended.v1"}
 

@@ -1,5 +1,14 @@
 """Intake's HTTP API."""
 
-from services.intake.api import consents, gate, information, notices, persons
+from services.intake.api import consent_life, consents, disclosures, gate, information, notices, persons, tasks
 
-ROUTERS = (information.router, notices.router, persons.router, consents.router, gate.router)
+ROUTERS = (
+    information.router,
+    notices.router,
+    persons.router,
+    consents.router,
+    consent_life.router,
+    tasks.router,
+    gate.router,
+    disclosures.router,
+)

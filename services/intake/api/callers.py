@@ -1,36 +1,30 @@
-"""Who may ask intake for what, and by which reference."""
+"""By which reference intake is asked, and what a request stands on."""
 
+from datetime import datetime
 from typing import Annotated, TypeAlias
+from uuid import UUID
 
 from fastapi import Path
 
-from schemas import ReferralId, UnitId
+from schemas import CaseId, ReferralId
 from schemas.notice_file import Notices
 from services.chassis.auth import Principal
 from services.chassis.context import Context
+from services.chassis.db import Connection
 from services.chassis.patience import wait_for
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
-from services.intake.model import Referral
+from services.intake.commands.consents import Setting
+from services.intake.commands.gate import fetch_key, key_of_person
+from services.intake.commands.persons import age_of
+from services.intake.commands.referrals import received_referral
+from services.intake.model.asking import Terms
+from services.intake.model.referrals import Referral
 from services.intake.resources import resources_of
-from services.intake.store import referrals
-from services.intake.vault import Vault
-
-CLERK, COUNSELLOR, SYSTEM = "clerk", "counsellor", "system"
-COMMISSIONER, COORDINATOR = "commissioner", "coordinator"
+from services.intake.vault import DataKey, Vault
 
 Reference: TypeAlias = Annotated[
     str, Path(pattern="^[0-9a-f]{32}$", description="Your partner's own reference: 32 hex digits.")
 ]
-
-UNIT_MISSING = Refusal(403, "unit-missing", "Your token must name a unit of your partner; ask your issuer for it.")
-
-
-def unit_of(caller: Principal, context: Context) -> UnitId:
-    """The caller's unit; a problem 403 when the agreement knows no such unit."""
-    unit = UnitId(caller.unit)
-    if unit not in context.partners.units:
-        raise Problem(UNIT_MISSING)
-    return unit
 
 
 def vault_of(context: Context) -> Vault:
@@ -38,13 +32,8 @@ def vault_of(context: Context) -> Vault:
     return resources_of(context).vault
 
 
-def notices_of(context: Context) -> Notices:
-    """The texts people are shown before a consent."""
-    return resources_of(context).notices
-
-
-async def referral_addressed_to(context: Context, referral_id: ReferralId, unit: UnitId) -> Referral:
-    """A referral to that unit; one not heard of is waited for, because the partner may be ahead of us.
+async def referral_to_act_on(context: Context, referral_id: ReferralId, caller: Principal, action_id: str) -> Referral:
+    """A received referral that this may be done to; one not heard of is waited for: the partner may be ahead of us.
 
     A problem 404 otherwise. Somebody else's referral is waited for as long as one that does not exist: the time
     the answer takes tells nothing either.
@@ -53,11 +42,33 @@ async def referral_addressed_to(context: Context, referral_id: ReferralId, unit:
 
     async def is_known() -> bool:
         async with context.database.reading() as conn:
-            referral = await referrals.referral_to(conn, referral_id, unit)
-        if referral is not None:
+            referral = await received_referral(conn, referral_id, caller, action_id)
+        if not isinstance(referral, Refusal):
             found.append(referral)
         return bool(found)
 
     if not await wait_for(is_known):
         raise Problem(NOT_FOUND)
     return found[0]
+
+
+async def data_key_of(context: Context, case_id: UUID) -> DataKey | Refusal:
+    """The key to what a person said, fetched before the transaction that needs it: it stands in another database."""
+    async with context.database.reading() as conn:
+        key_id = await key_of_person(conn, case_id)
+    key = key_id if isinstance(key_id, Refusal) else await fetch_key(vault_of(context), key_id)
+    return key if isinstance(key, Refusal) else vault_of(context).unwrap(key)
+
+
+def notices_of(context: Context) -> Notices:
+    """The texts that people are shown."""
+    return resources_of(context).notices
+
+
+async def setting_of(
+    conn: Connection, context: Context, key: DataKey | Refusal, case_id: CaseId, now: datetime
+) -> Setting | Refusal:
+    """What the rules about consents need to know of a person whose case is locked."""
+    age = key if isinstance(key, Refusal) else await age_of(conn, key, case_id)
+    terms = Terms(context.partners.units, resources_of(context).agreement.jobcenter_referrals)
+    return age if isinstance(age, Refusal) else Setting(terms, age, now)

@@ -1,5 +1,6 @@
 """The disclosure gate over HTTP."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,18 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from schemas import ReferralId
-from schemas.codes import AgeBand, ChannelKind, LanguageTag
+from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, LanguageTag
 from services.chassis import db
-from services.chassis.api import Caller, context_of, require_role
+from services.chassis.api import Caller, context_of
 from services.chassis.context import Context
 from services.chassis.keys import lock_keys
+from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented, refuse
-from services.intake.api.callers import COUNSELLOR, SYSTEM, referral_addressed_to, unit_of, vault_of
+from services.intake.api.callers import referral_to_act_on, vault_of
 from services.intake.api.fields import WrittenDate
 from services.intake.commands.gate import Fetcher, disclose, fetch_key, key_of_person
 from services.intake.commands.persons import case_key
-from services.intake.model import Referral
+from services.intake.model.referrals import Referral
 from services.intake.vault import WrappedKey, unseal
 
 log = structlog.get_logger()
@@ -53,6 +55,12 @@ class Age(BaseModel):
     age_band: AgeBand | None = None
 
 
+class Accessibility(BaseModel):
+    """What the person needs to be able to come."""
+
+    needs: list[AccessibilityNeed]
+
+
 class PersonDisclosure(BaseModel):
     """What the person allows your unit to know now; other parts are left out."""
 
@@ -62,24 +70,24 @@ class PersonDisclosure(BaseModel):
     contact: Contact | None = None
     language: Language | None = None
     age: Age | None = None
+    accessibility: Accessibility | None = None
 
 
 @router.get(
     "/v1/referrals/{referral_id}/person",
+    **allowed("fetch-person"),
     response_model=PersonDisclosure,
     response_model_exclude_none=True,
     responses=documented(401, 403, 404, 409, 422, 503),
 )
 async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response:
     """Fetch what the person of a referral to your unit allows you to know; every fetch is logged."""
-    require_role(caller, COUNSELLOR, SYSTEM)
     context = context_of(request)
     refuse(context.admission.refusal("recovering"))
     unit = unit_of(caller, context)
-    referral = await referral_addressed_to(context, ReferralId(referral_id), unit)
+    referral = await referral_to_act_on(context, ReferralId(referral_id), caller, "fetch-person")
     key = await _fetch_key(context, referral)
-    case_ref = context.references.reference(caller.partner, referral.case_id)
-    fetcher = Fetcher(unit, caller.subject, case_ref)
+    fetcher = Fetcher(caller, partial(context.references.reference, caller.partner))
     case = case_key(referral.case_id)
     async with context.database.transaction() as conn:
         parked = (await lock_keys(conn, [case]))[case]
@@ -90,7 +98,7 @@ async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response
     opened = unseal(vault_of(context).unwrap(key), referral.case_id, sealed)
     said = {category.value: value for category, value in opened.items()}
     log.info("person_disclosed", referral_id=str(referral_id), unit=unit, categories=sorted(said))
-    return _answer({"referral_id": referral_id, "case_ref": case_ref, **said})
+    return _answer({"referral_id": referral_id, "case_ref": fetcher.reference(referral.case_id), **said})
 
 
 async def _fetch_key(context: Context, referral: Referral) -> WrappedKey:

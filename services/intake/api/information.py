@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field, StrictInt
 
 from schemas import new_id
 from schemas.codes import LanguageTag
-from services.chassis.api import Answer, Body, Changing, perform, require_role
+from services.chassis.api import Answer, Body, Changing, perform
 from services.chassis.db import Connection
 from services.chassis.keys import Key
+from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import documented
-from services.intake.api.callers import CLERK, COMMISSIONER, COUNSELLOR, SYSTEM, unit_of
 from services.intake.commands.information import count_information, unit_key
 from services.intake.store import information as store
 
@@ -41,13 +41,13 @@ class InformationRecord(BaseModel):
 
 @router.post(
     "/v1/information",
+    **allowed("count-information"),
     status_code=201,
     response_model=InformationRecord,
     responses=documented(400, 401, 403, 413, 422),
 )
 async def count(body: InformationGiven, change: Changing) -> Response:
     """Count people your unit told of the services' offers."""
-    require_role(change.caller, CLERK, COUNSELLOR, COMMISSIONER, SYSTEM)
     unit, information_id = unit_of(change.caller, change.context), new_id()
 
     async def keys(_conn: Connection) -> Sequence[Key]:

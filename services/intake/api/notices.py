@@ -7,10 +7,11 @@ from pydantic import BaseModel
 from schemas import UnitId, partner_of
 from schemas.codes import LanguageTag, Scope
 from schemas.notice_file import Notices
-from services.chassis.api import Answer, Caller, context_of, require_role, respond
+from services.chassis.api import Answer, context_of, respond
 from services.chassis.context import Context
+from services.chassis.permissions import allowed
 from services.chassis.problems import Problem, Refusal, documented, refuse
-from services.intake.api.callers import CLERK, COMMISSIONER, COORDINATOR, COUNSELLOR, SYSTEM, notices_of
+from services.intake.api.callers import notices_of
 
 router = APIRouter(tags=["notices"])
 
@@ -25,12 +26,11 @@ class NoticeView(BaseModel):
     sha256: str
 
 
-@router.get("/v1/notices", response_model=NoticeView, responses=documented(401, 403, 404, 422))
-async def show(
-    request: Request, caller: Caller, from_unit: UnitId, to_unit: UnitId, scope: Scope, language: LanguageTag
-) -> Response:
+@router.get(
+    "/v1/notices", **allowed("read-notices"), response_model=NoticeView, responses=documented(401, 403, 404, 422)
+)
+async def show(request: Request, from_unit: UnitId, to_unit: UnitId, scope: Scope, language: LanguageTag) -> Response:
     """Show the newest notice for a consent by which one unit tells another, both units' laws included."""
-    require_role(caller, CLERK, COUNSELLOR, COORDINATOR, COMMISSIONER, SYSTEM)
     context = context_of(request)
     notices = notices_of(context)
     refuse(_wrong_pair(context, from_unit, to_unit))

@@ -10,17 +10,19 @@ from fastapi.responses import Response
 from pydantic import BaseModel, StrictBool, model_validator
 
 from schemas import CaseId, new_id
-from schemas.codes import AgeBand, ChannelKind, DataCategory, LanguageTag
+from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, DataCategory, LanguageTag
 from services.chassis import db
-from services.chassis.api import Answer, Body, Caller, Changing, context_of, perform, require_role, respond
+from services.chassis.access import note_access
+from services.chassis.api import Answer, Body, Caller, Changing, context_of, perform, respond
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
+from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented, refuse
-from services.intake.api.callers import CLERK, COUNSELLOR, SYSTEM, Reference, unit_of, vault_of
+from services.intake.api.callers import Reference, vault_of
 from services.intake.api.fields import Line, WrittenDate
-from services.intake.commands.persons import case_key, person_of_unit, register_person, reserve_key
-from services.intake.model import Person
+from services.intake.commands.persons import case_key, person_of, register_person, reserve_key
+from services.intake.model.persons import Person
 from services.intake.store import persons as store
 from services.intake.vault import DataKey, new_data_key, seal
 
@@ -43,6 +45,7 @@ class NewPerson(Body):
     interpreter: StrictBool
     birth_date: WrittenDate | None = None
     age_band: AgeBand | None = None
+    accessibility: frozenset[AccessibilityNeed] = frozenset()
 
     @model_validator(mode="after")
     def _one_age(self) -> Self:
@@ -53,12 +56,15 @@ class NewPerson(Body):
     def by_category(self) -> dict[DataCategory, dict[str, Any]]:
         """What goes into the vault, one entry a seal."""
         said = self.model_dump(mode="json", exclude_none=True)
-        return {
+        parts = {
             DataCategory.IDENTITY: {"name": said["name"]},
             DataCategory.CONTACT: said["channel"],
             DataCategory.LANGUAGE: {"language": said["language"], "interpreter": said["interpreter"]},
             DataCategory.AGE: {key: said[key] for key in ("birth_date", "age_band") if key in said},
         }
+        if self.accessibility:
+            parts[DataCategory.ACCESSIBILITY] = {"needs": sorted(self.accessibility)}
+        return parts
 
 
 class Registered(BaseModel):
@@ -77,13 +83,13 @@ class PersonRecord(Registered):
 
 @router.post(
     "/v1/persons",
+    **allowed("register-person"),
     status_code=201,
     response_model=Registered,
     responses=documented(400, 401, 403, 413, 422, 503),
 )
 async def register(body: NewPerson, change: Changing) -> Response:
     """Register a person. Nobody else is told; without a consent the record is erased after 72 hours."""
-    require_role(change.caller, CLERK, COUNSELLOR, SYSTEM)
     unit = unit_of(change.caller, change.context)
     # Before a data key is made, not only in `perform`: what is refused should leave nothing to clear away.
     refuse(change.context.admission.refusal())
@@ -121,18 +127,23 @@ async def _make_key(context: Context) -> DataKey:
     return data_key
 
 
-@router.get("/v1/persons/{case_ref}", response_model=PersonRecord, responses=documented(401, 403, 404, 422))
+@router.get(
+    "/v1/persons/{case_ref}",
+    **allowed("read-person"),
+    response_model=PersonRecord,
+    responses=documented(401, 403, 404, 422),
+)
 async def show(case_ref: Reference, request: Request, caller: Caller) -> Response:
     """Look at a record your unit registered, without what the person said."""
-    require_role(caller, CLERK, COUNSELLOR, SYSTEM)
     context = context_of(request)
-    unit = unit_of(caller, context)
+    unit_of(caller, context)
     case_id = context.references.resolve(caller.partner, case_ref)
     async with context.database.reading() as conn:
-        person = await person_of_unit(conn, case_id, unit, await db.now(conn))
+        person = await person_of(conn, case_id, caller, "read-person", await db.now(conn))
         if isinstance(person, Refusal):
             raise Problem(person)
         categories = await store.sealed_categories(conn, person.case_id)
+    await note_access(context.database, caller, "read-person", [case_ref])
     shown = PersonRecord(
         case_ref=case_ref,
         registered_at=person.registered_at,

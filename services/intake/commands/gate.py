@@ -1,18 +1,24 @@
 """The disclosure gate: who may fetch which of a person's data, decided under the lock on the person's case."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 
-from schemas import CaseId, PersonDisclosed, ReferralId, UnitId, partner_of
+from schemas import PersonDisclosed, ReferralId, partner_of
+from schemas.disclosure_chain import Disclosure, Kind
 from services.chassis import outbox
+from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.intake.model import Referral, Sealed, allowed_categories, in_order, transfers_valid_at
-from services.intake.store import consents, persons, referrals
+from services.intake.commands.persons import DATA_LOST
+from services.intake.commands.referrals import received_referral
+from services.intake.model.consents import allowed_categories, transfers_valid_at
+from services.intake.model.persons import Sealed, in_order
+from services.intake.model.referrals import Referral
+from services.intake.store import consents, disclosures, persons
 from services.intake.vault import Vault, WrappedKey
 
 log = structlog.get_logger()
@@ -26,22 +32,18 @@ CONSENT_NOT_VALID = Refusal(
 CASE_ON_HOLD = Refusal(
     503, "case-on-hold", "News of this case could not be read; nothing is handed out until an operator has mended it."
 )
-DATA_LOST = Refusal(
-    409, "data-lost", "What this person said was lost in a restore; ask the unit that referred to register it again."
-)
 KEY_MISSING = Refusal(503, "not-available", "The data cannot be opened now; the operator has been told.")
 
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Who stands at the gate: a unit, the token's subject, and the partner's reference of the case."""
+    """Who stands at the gate, and how its partner refers to a case or a consent."""
 
-    unit: UnitId
-    subject: str
-    case_ref: str
+    caller: Principal
+    reference: Callable[[UUID], str]
 
 
-async def key_of_person(conn: Connection, case_id: CaseId) -> UUID | Refusal:
+async def key_of_person(conn: Connection, case_id: UUID) -> UUID | Refusal:
     """Which data key opens what is sealed of a person."""
     person = await persons.person(conn, case_id)
     if person is None or person.erased_at is not None:
@@ -68,9 +70,9 @@ async def disclose(
     """
     if parked:
         return CASE_ON_HOLD
-    referral = await referrals.referral_to(conn, referral_id, fetcher.unit)
-    if referral is None:
-        return NOT_FOUND
+    referral = await received_referral(conn, referral_id, fetcher.caller, "fetch-person")
+    if isinstance(referral, Refusal):
+        return referral
     if not referral.is_open:
         return REFERRAL_NOT_OPEN
     return await _disclose_allowed(conn, referral, fetcher, now)
@@ -85,8 +87,6 @@ async def _disclose_allowed(
     if not sealed:
         return CONSENT_NOT_VALID
     categories = in_order({each.category for each in sealed})
-    consent_ids = [consent.consent_id for consent in valid]
-    await referrals.insert_disclosure(conn, referral, fetcher.case_ref, fetcher.subject, consent_ids, categories, now)
     event = PersonDisclosed(
         case_id=referral.case_id,
         referral_id=referral.referral_id,
@@ -94,5 +94,18 @@ async def _disclose_allowed(
         data_categories=categories,
         acted_by=partner_of(referral.to_unit),
     )
-    await outbox.publish(conn, event, at=now)
+    event_id = await outbox.publish(conn, event, at=now)
+    logged = Disclosure(
+        recipient=partner_of(referral.to_unit),
+        kind=Kind.DISCLOSED,
+        disclosure_id=event_id,
+        disclosed_at=now,
+        referral_id=referral.referral_id,
+        case_ref=fetcher.reference(referral.case_id),
+        to_unit=referral.to_unit,
+        fetched_by=fetcher.caller.subject,
+        consent_refs=tuple(fetcher.reference(consent.consent_id) for consent in valid),
+        data_categories=categories,
+    )
+    await disclosures.append_at_commit(conn, logged)
     return sealed

@@ -8,7 +8,7 @@ from schemas.codes import LanguageTag
 from services.chassis import outbox
 from services.chassis.db import Connection
 from services.chassis.keys import Key
-from services.intake.model import local_month
+from services.intake.model.calendar import local_month
 from services.intake.store import information as store
 
 

@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from schemas import CaseId, PersonErased, Topic, UnitId
-from schemas.codes import ErasureReason
+from schemas import CaseId, PersonErased, Topic
+from schemas.codes import AgeBand, DataCategory, ErasureReason
 from services.chassis import outbox
+from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.keys import Key
+from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.intake.model import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
+from services.intake.model.age import Age
+from services.intake.model.persons import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
 from services.intake.store import keys, persons
-from services.intake.vault import Vault
+from services.intake.vault import DataKey, Vault, unseal
 
 IMPLAUSIBLE_BIRTH = Refusal(
     422, "birth-date-implausible", "A birth date lies between 1900 and today.", field="birth_date"
+)
+DATA_LOST = Refusal(
+    409, "data-lost", "What this person said was lost in a restore; ask the unit that referred to register it again."
 )
 KEY_GONE = Refusal(503, "not-available", "Try again in a moment; nothing was stored.")
 
@@ -43,16 +49,20 @@ async def register_person(
     return None
 
 
-async def key_of_person_of_unit(conn: Connection, case_id: UUID, unit: UnitId) -> Key | Refusal:
-    """What to lock for a person whom that unit registered; whether the record is still kept is seen under the lock."""
+async def key_of_person_of(conn: Connection, case_id: UUID, caller: Principal, action_id: str) -> Key | Refusal:
+    """What to lock for a person the caller may do this to; whether the record is still kept is seen under the lock."""
     person = await persons.person(conn, case_id)
-    return case_key(case_id) if person and person.registered_by == unit else NOT_FOUND
+    return case_key(case_id) if person and may(caller, action_id, person.registered_by) else NOT_FOUND
 
 
-async def person_of_unit(conn: Connection, case_id: UUID, unit: UnitId, now: datetime) -> Person | Refusal:
-    """A person whom that unit registered; anybody else's, one no longer kept and an unknown one look alike."""
+async def person_of(
+    conn: Connection, case_id: UUID, caller: Principal, action_id: str, now: datetime
+) -> Person | Refusal:
+    """A person the caller may do this to; anybody else's, one no longer kept and an unknown one look alike."""
     person = await persons.person(conn, case_id)
-    return person if person and person.registered_by == unit and person.is_kept_at(now) else NOT_FOUND
+    if person is None or not person.is_kept_at(now) or not may(caller, action_id, person.registered_by):
+        return NOT_FOUND
+    return person
 
 
 async def erase_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> None:
@@ -75,3 +85,13 @@ async def destroy_key(conn: Connection, vault: Vault, key_id: UUID, now: datetim
     if await keys.lock_due_key(conn, key_id, now):
         await vault.destroy(key_id)
         await keys.forget_key(conn, key_id)
+
+
+async def age_of(conn: Connection, key: DataKey, case_id: CaseId) -> Age | Refusal:
+    """How old a person said to be, read in the vault under the lock of the case."""
+    sealed = await persons.sealed(conn, case_id, {DataCategory.AGE})
+    if not sealed:
+        return DATA_LOST
+    said = unseal(key, case_id, sealed)[DataCategory.AGE]
+    born, band = said.get("birth_date"), said.get("age_band")
+    return Age(date.fromisoformat(born) if born else None, AgeBand(band) if band else None)

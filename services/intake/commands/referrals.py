@@ -1,8 +1,13 @@
 """Keeping up with referrals as the bus tells of them."""
 
+from uuid import UUID
+
 from schemas import ReferralEvent
+from services.chassis.auth import Principal
 from services.chassis.db import Connection
-from services.intake.model import Referral
+from services.chassis.permissions import may
+from services.chassis.problems import NOT_FOUND, Refusal
+from services.intake.model.referrals import Referral
 from services.intake.store import referrals
 
 
@@ -16,3 +21,11 @@ async def note_referral(conn: Connection, event: ReferralEvent) -> None:
         state=event.state,
     )
     await referrals.upsert_referral(conn, referral)
+
+
+async def received_referral(
+    conn: Connection, referral_id: UUID, caller: Principal, action_id: str
+) -> Referral | Refusal:
+    """A referral that the caller may do this to as the unit it is addressed to; any other looks like none."""
+    referral = await referrals.referral(conn, referral_id)
+    return referral if referral and may(caller, action_id, referral.to_unit) else NOT_FOUND

@@ -7,7 +7,7 @@ from uuid import UUID
 from schemas import CaseId, UnitId
 from schemas.codes import DataCategory, ErasureReason
 from services.chassis.db import Connection
-from services.intake.model import NEVER_CONSENTED_KEPT, Person, Sealed, in_order
+from services.intake.model.persons import NEVER_CONSENTED_KEPT, Person, Sealed, in_order
 
 
 async def insert_person(conn: Connection, person: Person) -> None:

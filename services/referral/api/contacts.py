@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from schemas import ContactId, ContactState, UnitId
 from schemas.codes import ContactLevel
-from services.chassis.api import Caller, Changing
+from services.chassis.api import Changing
+from services.chassis.permissions import allowed
 from services.chassis.problems import documented
 from services.referral.api import directory
 from services.referral.api.directory import IncludeInactive, Shelf
@@ -39,16 +40,22 @@ def _view(entry: Entry[ContactState]) -> ContactView:
     return ContactView(contact_id=ContactId(entry.id), **directory.dated(entry))
 
 
-SHELF = Shelf(CONTACTS, "/v1/contacts", _view)
+SHELF = Shelf(CONTACTS, "/v1/contacts", "publish-contacts", _view)
+READING, WRITING = allowed("read-contacts"), allowed(SHELF.writing)
 
 
-@router.post("", status_code=201, response_model=ContactView, responses=documented(400, 401, 403, 422))
+@router.post("", **WRITING, status_code=201, response_model=ContactView, responses=documented(400, 401, 403, 422))
 async def publish_contact(change: Changing, body: ContactState) -> Response:
     """Name a contact of one of your units."""
     return await directory.publish(change, SHELF, body)
 
 
-@router.put("/{contact_id}", response_model=ContactView, responses=documented(401, 403, 404, 409, 412, 422, 428))
+@router.put(
+    "/{contact_id}",
+    **WRITING,
+    response_model=ContactView,
+    responses=documented(401, 403, 404, 409, 412, 422, 428),
+)
 async def change_contact(change: Changing, contact_id: UUID, body: ContactState) -> Response:
     """Replace a contact's state; the others hear which fields changed."""
     return await directory.replace(change, SHELF, contact_id, body)
@@ -56,6 +63,7 @@ async def change_contact(change: Changing, contact_id: UUID, body: ContactState)
 
 @router.post(
     "/{contact_id}/withdraw",
+    **WRITING,
     response_model=ContactView,
     responses=documented(400, 401, 403, 404, 409, 412, 422),
 )
@@ -64,15 +72,14 @@ async def withdraw_contact(change: Changing, contact_id: UUID, body: Nothing | N
     return await directory.withdraw(change, SHELF, contact_id)
 
 
-@router.get("/{contact_id}", response_model=ContactView, responses=documented(401, 403, 404, 422))
-async def show_contact(caller: Caller, context: Running, contact_id: UUID) -> Response:
+@router.get("/{contact_id}", **READING, response_model=ContactView, responses=documented(401, 403, 404, 422))
+async def show_contact(context: Running, contact_id: UUID) -> Response:
     """Show one contact, withdrawn or not."""
-    return await directory.show(caller, context, SHELF, contact_id)
+    return await directory.show(context, SHELF, contact_id)
 
 
-@router.get("", responses=documented(401, 403, 422))
+@router.get("", **READING, responses=documented(401, 403, 422))
 async def list_contacts(
-    caller: Caller,
     context: Running,
     unit: UnitId | None = None,
     level: ContactLevel | None = None,
@@ -82,7 +89,6 @@ async def list_contacts(
 ) -> ContactPage:
     """List the partners' contacts, without the withdrawn ones unless you ask for all."""
     items, following = await directory.listed(
-        caller,
         context,
         SHELF,
         {"unit": unit, "level": level},

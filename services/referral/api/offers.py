@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from schemas import OfferId, OfferState, UnitId
 from schemas.codes import OfferStatus, ServiceType
-from services.chassis.api import Caller, Changing
+from services.chassis.api import Changing
+from services.chassis.permissions import allowed
 from services.chassis.problems import documented
 from services.referral.api import directory
 from services.referral.api.directory import IncludeInactive, Shelf
@@ -39,16 +40,22 @@ def _view(entry: Entry[OfferState]) -> OfferView:
     return OfferView(offer_id=OfferId(entry.id), **directory.dated(entry))
 
 
-SHELF = Shelf(OFFERS, "/v1/offers", _view)
+SHELF = Shelf(OFFERS, "/v1/offers", "publish-offers", _view)
+READING, WRITING = allowed("read-offers"), allowed(SHELF.writing)
 
 
-@router.post("", status_code=201, response_model=OfferView, responses=documented(400, 401, 403, 422))
+@router.post("", **WRITING, status_code=201, response_model=OfferView, responses=documented(400, 401, 403, 422))
 async def publish_offer(change: Changing, body: OfferState) -> Response:
     """Publish an offer of one of your units."""
     return await directory.publish(change, SHELF, body)
 
 
-@router.put("/{offer_id}", response_model=OfferView, responses=documented(401, 403, 404, 409, 412, 422, 428))
+@router.put(
+    "/{offer_id}",
+    **WRITING,
+    response_model=OfferView,
+    responses=documented(401, 403, 404, 409, 412, 422, 428),
+)
 async def change_offer(change: Changing, offer_id: UUID, body: OfferState) -> Response:
     """Replace an offer's state; the others hear which fields changed."""
     return await directory.replace(change, SHELF, offer_id, body)
@@ -56,6 +63,7 @@ async def change_offer(change: Changing, offer_id: UUID, body: OfferState) -> Re
 
 @router.post(
     "/{offer_id}/withdraw",
+    **WRITING,
     response_model=OfferView,
     responses=documented(400, 401, 403, 404, 409, 412, 422),
 )
@@ -64,15 +72,14 @@ async def withdraw_offer(change: Changing, offer_id: UUID, body: Nothing | None 
     return await directory.withdraw(change, SHELF, offer_id)
 
 
-@router.get("/{offer_id}", response_model=OfferView, responses=documented(401, 403, 404, 422))
-async def show_offer(caller: Caller, context: Running, offer_id: UUID) -> Response:
+@router.get("/{offer_id}", **READING, response_model=OfferView, responses=documented(401, 403, 404, 422))
+async def show_offer(context: Running, offer_id: UUID) -> Response:
     """Show one offer, withdrawn or not."""
-    return await directory.show(caller, context, SHELF, offer_id)
+    return await directory.show(context, SHELF, offer_id)
 
 
-@router.get("", responses=documented(401, 403, 422))
+@router.get("", **READING, responses=documented(401, 403, 422))
 async def list_offers(
-    caller: Caller,
     context: Running,
     unit: UnitId | None = None,
     service_type: ServiceType | None = None,
@@ -83,7 +90,6 @@ async def list_offers(
     """List the partners' offers, only those that can be used now unless you ask for all."""
     status = None if include_inactive else OfferStatus.ACTIVE
     items, following = await directory.listed(
-        caller,
         context,
         SHELF,
         {"unit": unit, "service_type": service_type, "status": status},

@@ -11,21 +11,14 @@ from fastapi.responses import Response
 
 from schemas import CaseId, OfferId, Party, ReferralId, UnitId, new_id
 from services.chassis import db
-from services.chassis.api import (
-    Answer,
-    Caller,
-    Change,
-    Changing,
-    check_version,
-    perform,
-    require_role,
-    respond,
-)
+from services.chassis.access import note_access
+from services.chassis.api import Answer, Caller, Change, Changing, check_version, perform, respond
 from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.patience import wait_for
+from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented
 from services.referral.api.bodies import (
     Cancellation,
@@ -45,21 +38,24 @@ from services.referral.store import referrals as store
 
 router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
 
-REFERRING = ("clerk", "counsellor", "system")
-COUNSELLING = ("counsellor", "system")
+REQUEST, READ, ANSWER, CANCEL = "request-referral", "read-referrals", "act-on-received-referral", "cancel-referral"
 
-UNIT_MISSING = Refusal(403, "unit-missing", "Your token must name a unit of your partner; ask your issuer for it.")
 NO_IF_MATCH = Refusal(
     400, "if-match-not-taken", "Whoever sent a referral cancels it without If-Match.", field="If-Match"
 )
 _ACT_PROBLEMS = documented(400, 401, 403, 404, 409, 412, 422)
 
 
-@router.post("", status_code=201, response_model=ReferralView, responses=documented(400, 401, 403, 409, 422))
+@router.post(
+    "",
+    **allowed(REQUEST),
+    status_code=201,
+    response_model=ReferralView,
+    responses=documented(400, 401, 403, 409, 422),
+)
 async def request_referral(change: Changing, body: NewReferral) -> Response:
     """Refer a person to another partner's offer; a consent that is still on its way is waited for up to 2 s."""
-    require_role(change.caller, *REFERRING)
-    unit = _own_unit(change.caller, change.context)
+    unit = unit_of(change.caller, change.context)
     case_id = CaseId(change.context.references.resolve(change.caller.partner, body.case_ref))
     offer_id = OfferId(body.offer_id)
     try:
@@ -86,7 +82,7 @@ async def _request(change: Change, case_id: CaseId, offer_id: OfferId, unit: Uni
         return replace(shown, location=f"/v1/referrals/{referral_id}")
 
     async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
-        shown = await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
+        shown = await _shown(conn, change.context, change.caller, REQUEST, UUID(ids[0]), now)
         return replace(shown, location=f"/v1/referrals/{ids[0]}")
 
     return await perform(change, ids=[referral_id], keys=keys, act=act, again=again, status=201)
@@ -101,55 +97,54 @@ async def _consent_arrives(context: Context, case_id: CaseId, offer_id: OfferId,
     return await wait_for(is_known)
 
 
-@router.post("/{referral_id}/receive", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/receive", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def receive_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
     """Say that the request has reached your unit."""
-    return await _do(change, referral_id, Act.RECEIVE, {}, COUNSELLING)
+    return await _do(change, referral_id, Act.RECEIVE, {})
 
 
-@router.post("/{referral_id}/accept", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/accept", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def accept_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
     """Take the person."""
-    return await _do(change, referral_id, Act.ACCEPT, {}, COUNSELLING)
+    return await _do(change, referral_id, Act.ACCEPT, {})
 
 
-@router.post("/{referral_id}/reject", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/reject", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def reject_referral(change: Changing, referral_id: UUID, body: Rejection) -> Response:
     """Say that your unit cannot take the person, and why."""
-    return await _do(change, referral_id, Act.REJECT, {"rejection_reason": body.reason}, COUNSELLING)
+    return await _do(change, referral_id, Act.REJECT, {"rejection_reason": body.reason})
 
 
-@router.post("/{referral_id}/start", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/start", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def start_referral(change: Changing, referral_id: UUID, body: Start) -> Response:
     """Say that the first contact with the person took place."""
-    facts = {"first_contact_on": body.first_contact_on}
-    return await _do(change, referral_id, Act.START, facts, COUNSELLING)
+    return await _do(change, referral_id, Act.START, {"first_contact_on": body.first_contact_on})
 
 
-@router.post("/{referral_id}/complete", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/complete", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def complete_referral(change: Changing, referral_id: UUID, body: Completion) -> Response:
     """Say that the work is done, and what came of it."""
-    return await _do(change, referral_id, Act.COMPLETE, {"outcome": body.outcome}, COUNSELLING)
+    return await _do(change, referral_id, Act.COMPLETE, {"outcome": body.outcome})
 
 
-@router.post("/{referral_id}/cancel", response_model=ReferralView, responses=_ACT_PROBLEMS)
+@router.post("/{referral_id}/cancel", **allowed(CANCEL), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def cancel_referral(change: Changing, referral_id: UUID, body: Cancellation) -> Response:
     """End a referral early, as its sender or its recipient; after the first contact the service goes on by itself."""
-    return await _do(change, referral_id, Act.CANCEL, {"end_reason": body.reason}, REFERRING)
+    return await _do(change, referral_id, Act.CANCEL, {"end_reason": body.reason})
 
 
-async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, Any], roles: Sequence[str]) -> Response:
-    require_role(change.caller, *roles)
+async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, Any]) -> Response:
+    action_id = CANCEL if act is Act.CANCEL else ANSWER
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
-        found = await _own_part(conn, referral_id, change.caller)
+        found = await _own_part(conn, referral_id, change.caller, action_id)
         if isinstance(found, Refusal):
             return found
         referral, party = found
         return _not_permitted(change, act, party) or [case_key(referral.case_id)]
 
     async def decide(conn: Connection, now: datetime) -> Answer | Refusal:
-        found = await _own_part(conn, referral_id, change.caller)
+        found = await _own_part(conn, referral_id, change.caller, action_id)
         if isinstance(found, Refusal):
             return found
         referral, party = found
@@ -161,13 +156,15 @@ async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, A
         return await _view(conn, change.context, change.caller, moved, party, now)
 
     async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
-        return await _shown(conn, change.context, change.caller, UUID(ids[0]), now)
+        return await _shown(conn, change.context, change.caller, action_id, UUID(ids[0]), now)
 
     return await perform(change, ids=[referral_id], keys=keys, act=decide, again=again)
 
 
-async def _own_part(conn: Connection, referral_id: UUID, caller: Principal) -> tuple[Referral, Party] | Refusal:
-    return await referrals.own_part(conn, ReferralId(referral_id), caller.unit)
+async def _own_part(
+    conn: Connection, referral_id: UUID, caller: Principal, action_id: str
+) -> tuple[Referral, Party] | Refusal:
+    return await referrals.own_part(conn, ReferralId(referral_id), caller, action_id)
 
 
 def _not_permitted(change: Change, act: Act, party: Party) -> Refusal | None:
@@ -177,32 +174,42 @@ def _not_permitted(change: Change, act: Act, party: Party) -> Refusal | None:
     return referrals.permit(act, party)
 
 
-@router.get("/{referral_id}", response_model=ReferralView, responses=documented(401, 403, 404, 422))
+@router.get("/{referral_id}", **allowed(READ), response_model=ReferralView, responses=documented(401, 403, 404, 422))
 async def show_referral(caller: Caller, context: Running, referral_id: UUID) -> Response:
     """Show a referral of your unit, as far as you may know of it."""
-    require_role(caller, *REFERRING)
     async with context.database.reading() as conn:
-        now = await db.now(conn)
-        return respond(await _shown(conn, context, caller, referral_id, now))
+        referral, party = await _found(conn, caller, READ, referral_id)
+        shown = await _view(conn, context, caller, referral, party, await db.now(conn))
+    await note_access(context.database, caller, READ, [_case_ref(context, caller, referral)])
+    return respond(shown)
 
 
-async def _shown(conn: Connection, context: Context, caller: Principal, referral_id: UUID, now: datetime) -> Answer:
+async def _shown(
+    conn: Connection, context: Context, caller: Principal, action_id: str, referral_id: UUID, now: datetime
+) -> Answer:
     """Also a repeated request comes here, perhaps from another unit of the partner: the part is looked at again."""
-    found = await _own_part(conn, referral_id, caller)
+    return await _view(conn, context, caller, *await _found(conn, caller, action_id, referral_id), now)
+
+
+async def _found(conn: Connection, caller: Principal, action_id: str, referral_id: UUID) -> tuple[Referral, Party]:
+    found = await _own_part(conn, referral_id, caller, action_id)
     if isinstance(found, Refusal):
         raise Problem(found)
-    return await _view(conn, context, caller, *found, now)
+    return found
 
 
 async def _view(
     conn: Connection, context: Context, caller: Principal, referral: Referral, party: Party, now: datetime
 ) -> Answer:
     [known] = await referrals.insights(conn, [(referral, party)], now)
-    case_ref = context.references.reference(caller.partner, referral.case_id)
-    return Answer(view(referral, party, case_ref, known), version=known.version)
+    return Answer(view(referral, party, _case_ref(context, caller, referral), known), version=known.version)
 
 
-@router.get("", responses=documented(401, 403, 422))
+def _case_ref(context: Context, caller: Principal, referral: Referral) -> str:
+    return context.references.reference(caller.partner, referral.case_id)
+
+
+@router.get("", **allowed(READ), responses=documented(401, 403, 422))
 async def list_referrals(
     caller: Caller,
     context: Running,
@@ -211,8 +218,7 @@ async def list_referrals(
     limit: Limit = 50,
 ) -> ReferralPage:
     """List what your unit sent or received, the earliest first."""
-    require_role(caller, *REFERRING)
-    unit = _own_unit(caller, context)
+    unit = unit_of(caller, context)
     party = Party.SENDER if role == "sent" else Party.RECIPIENT
     beyond = None if after is None else ReferralId(after)
     async with context.database.reading() as conn:
@@ -221,15 +227,8 @@ async def list_referrals(
         page = found[:limit]
         known = await referrals.insights(conn, [(each, party) for each in page], await db.now(conn))
     items = [
-        view(referral, party, context.references.reference(caller.partner, referral.case_id), insight)
+        view(referral, party, _case_ref(context, caller, referral), insight)
         for referral, insight in zip(page, known, strict=True)
     ]
+    await note_access(context.database, caller, READ, [each.case_ref for each in items])
     return ReferralPage(items=items, next=page[-1].referral_id if len(found) > limit else None)
-
-
-def _own_unit(caller: Principal, context: Context) -> UnitId:
-    """The caller's unit, which the agreement must know."""
-    unit = UnitId(caller.unit)
-    if unit not in context.partners.units:
-        raise Problem(UNIT_MISSING)
-    return unit

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from schemas import CaseEvent, ConsentGiven, Event, Received
+from schemas import CaseEvent, ConsentSigned, Event, Received
 from services.chassis import identity, outbox
 from services.chassis.db import Connection
 from services.referral.model.cases import FEEDBACK, Cases
@@ -11,11 +11,11 @@ from services.referral.store import consents, referrals
 
 
 async def load(conn: Connection, events: Sequence[Received[Event]]) -> Cases:
-    """Read what judging these events takes: consents where one is given, referrals where one may be touched."""
+    """Read what judging these events takes: consents where one is signed, referrals where one may be touched."""
     said = [event.data for event in events if isinstance(event.data, CaseEvent)]
-    gifts = [each for each in said if isinstance(each, ConsentGiven)]
+    gifts = [each for each in said if isinstance(each, ConsentSigned)]
     known, erased = await consents.known_of(conn, {each.case_id for each in gifts}) if gifts else ([], [])
-    acting = {each.case_id for each in said if not isinstance(each, ConsentGiven) or each.scope in FEEDBACK}
+    acting = {each.case_id for each in said if not isinstance(each, ConsentSigned) or each.scope in FEEDBACK}
     found = await referrals.referrals_of(conn, acting) if acting else []
     is_catching_up = bool(gifts and found) and await identity.recovery(conn) is not None
     return Cases(known, erased, found, is_catching_up=is_catching_up)

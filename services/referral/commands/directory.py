@@ -6,7 +6,9 @@ from uuid import UUID
 
 from schemas import PartnerSlug
 from services.chassis import outbox
+from services.chassis.auth import Principal
 from services.chassis.db import Connection
+from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.referral.model.directory import Entry, Kind, State, event_of
 from services.referral.store import directory as store
@@ -27,12 +29,12 @@ async def publish(
     return entry
 
 
-async def own_entry(
-    conn: Connection, kind: Kind[State], entry_id: UUID, partner: PartnerSlug
+async def entry_to_change(
+    conn: Connection, kind: Kind[State], entry_id: UUID, caller: Principal, action_id: str
 ) -> Entry[State] | Refusal:
-    """Load an entry that the partner may change."""
+    """Load an entry that the caller may change."""
     entry = await store.find_entry(conn, kind, entry_id)
-    if entry is None or not entry.belongs_to(partner):
+    if entry is None or not may(caller, action_id, entry.unit):
         return NOT_FOUND
     return entry if entry.withdrawn_at is None else WITHDRAWN
 

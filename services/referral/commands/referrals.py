@@ -16,7 +16,9 @@ from schemas import (
     partner_of,
 )
 from services.chassis import outbox
+from services.chassis.auth import Principal
 from services.chassis.db import Connection
+from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.referral.commands import consents
 from services.referral.model.consents import Direction
@@ -91,11 +93,15 @@ async def request(
     return referral
 
 
-async def own_part(conn: Connection, referral_id: ReferralId, unit: str) -> tuple[Referral, Party] | Refusal:
-    """Load a referral in which the unit has a part, and say which."""
+async def own_part(
+    conn: Connection, referral_id: ReferralId, caller: Principal, action_id: str
+) -> tuple[Referral, Party] | Refusal:
+    """Load a referral that the caller may do this to, and say what its unit is to it."""
     referral = await store.find_referral(conn, referral_id)
-    party = referral.party(unit) if referral else None
-    return (referral, party) if referral and party else NOT_FOUND
+    if referral is None or not may(caller, action_id, referral.from_unit, referral.to_unit):
+        return NOT_FOUND
+    party = referral.party(caller.unit)
+    return (referral, party) if party else NOT_FOUND
 
 
 def permit(act: Act, party: Party) -> Refusal | None:

@@ -10,8 +10,9 @@ from schemas import (
     CaseEvent,
     CaseId,
     ConsentEvent,
-    ConsentGiven,
     ConsentId,
+    ConsentRenewed,
+    ConsentSigned,
     PartnerSlug,
     PersonDisclosed,
     Received,
@@ -100,7 +101,16 @@ class Cases:
         """The referrals that came to another state."""
         return [self._referrals[case_id][referral_id] for case_id, referral_id in sorted(self._moved)]
 
-    def give(self, cause: Received[ConsentGiven], now: datetime) -> None:
+    def renew(self, cause: Received[ConsentRenewed], now: datetime) -> None:
+        """Keep how long a consent holds now; one that is over stays over, one not known counts as given."""
+        renewed = cause.data
+        known = self._consents[renewed.case_id].get(renewed.consent_id)
+        if known is None:
+            self.give(cause, now)
+        elif known.state is ConsentState.GIVEN:
+            self._put(replace(known, valid_until=renewed.valid_until))
+
+    def give(self, cause: Received[ConsentSigned], now: datetime) -> None:
         """Keep a consent; when it is to feedback given late, tell the sender once where its referrals stand."""
         given = cause.data
         known = self._consents[given.case_id]
@@ -112,7 +122,7 @@ class Cases:
         if consent.is_valid_at(now) and given.scope in FEEDBACK and given.scope not in held:
             self._share(cause, held | {given.scope})
 
-    def _share(self, cause: Received[ConsentGiven], held: set[Scope]) -> None:
+    def _share(self, cause: Received[ConsentSigned], held: set[Scope]) -> None:
         """Tell the sender of each referral of which it may know more than a moment ago."""
         given = cause.data
         for referral in self._referrals[given.case_id].values():

@@ -39,13 +39,15 @@ def _consent(row: Mapping[str, Any]) -> Consent:
 
 
 async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
-    """Write consents that began or are over for good, also one that was not known yet; its first end stays."""
+    """Write consents that began, were renewed or are over for good, also one not known yet; its first end stays."""
     await conn.execute(
         """
         insert into referral.consent as known (consent_id, case_id, from_unit, to_unit, scope, state, valid_until)
         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
                              $7::timestamptz[])
-        on conflict (consent_id) do update set state = excluded.state where known.state = 'given'
+        on conflict (consent_id) do update
+        set state = excluded.state, valid_until = coalesce(excluded.valid_until, known.valid_until)
+        where known.state = 'given'
         """,
         [consent.consent_id for consent in consents],
         [consent.case_id for consent in consents],

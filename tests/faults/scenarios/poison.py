@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaProducer
 
 from tests.faults.cases import CaseWorker
-from tests.faults.people import AWO, JOBCENTER
+from tests.faults.people import AWO, CARITAS
 from tests.faults.run import Run
 
 CASES = "lotse.cases.v1"
@@ -24,7 +24,7 @@ def consent_given(case_id: str, valid_until: str) -> dict[str, Any]:
     return {
         "case_id": str(UUID(hex=case_id)),
         "consent_id": str(uuid4()),
-        "from_unit": JOBCENTER,
+        "from_unit": CARITAS,
         "to_unit": AWO,
         "scope": "cooperation",
         "data_categories": [],
@@ -62,10 +62,10 @@ async def poisoned(run: Run) -> None:
 
 
 async def _poison_one(run: Run, producer: AIOKafkaProducer, number: int) -> None:
-    """The Jobcenter's case: its referrals are counted in no clause, so that reporting's numbers stay comparable."""
+    """Caritas's case: its referrals are counted in no clause, so that reporting's numbers stay comparable."""
     worker = _worker(run, number)
-    await worker.register(JOBCENTER)
-    [walk] = await worker.allow(JOBCENTER, [AWO])
+    await worker.register(CARITAS)
+    [walk] = await worker.allow(CARITAS, [AWO])
     await worker.request(walk)
     await worker.act(walk, "accept")
     await worker.settled()
@@ -73,7 +73,7 @@ async def _poison_one(run: Run, producer: AIOKafkaProducer, number: int) -> None
     key = str(UUID(hex=worker.case_id))
     run.parked.add(worker.case_id)
     await producer.send_and_wait(CASES, value, key.encode(), headers=_headers(event_type, key))
-    run.ledger.note("case.poisoned", worker.case_id, JOBCENTER)
+    run.ledger.note("case.poisoned", worker.case_id, CARITAS)
     await run.until_parked(worker.case_id, "notifier")
     await worker.act(walk, "start")
     await worker.withdraw(walk, calmly=False)

@@ -1,0 +1,123 @@
+"""Who may do what: one table.
+
+Part of the contract: roles come from the token, so whoever runs a partner's issuer has to know which to put into it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from schemas.codes import Code
+
+EVERY_SERVICE = "every service"
+
+
+class Role(Code, grows=False):
+    """What the claim `roles` of a token may hold; other words in it open nothing.
+
+    An operator belongs to no partner, everybody else to one.
+    """
+
+    CLERK = "clerk"
+    COUNSELLOR = "counsellor"
+    COORDINATOR = "coordinator"
+    COMMISSIONER = "commissioner"
+    SYSTEM = "system"
+    OPERATOR = "operator"
+
+
+class Relation(Code, grows=False):
+    """How near something is to a caller, the nearest first."""
+
+    OWN_UNIT = "own-unit"
+    """It is a matter of the unit that the caller's token names."""
+    SAME_PARTNER = "same-partner"
+    """It is a matter of another unit of the caller's partner."""
+    OTHER_PARTNER = "other-partner"
+    """It is a matter of other partners only."""
+
+    def includes(self, other: "Relation") -> bool:
+        """Whether who reaches this far reaches the other too."""
+        order = list(Relation)
+        return order.index(other) <= order.index(self)
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that callers do over HTTP; one or more routes.
+
+    widest: for each role, in the order of Role, the farthest relation in which it may do it; None: not at all.
+    """
+
+    id: str
+    service: str
+    widest: tuple[Relation | None, ...]
+    does: str
+
+    @cached_property
+    def reach(self) -> Mapping[Role, Relation]:
+        """How far each role reaches that may do it at all."""
+        return {role: widest for role, widest in zip(Role, self.widest, strict=True) if widest is not None}
+
+
+UNIT, PARTNER, ALL, NO = Relation.OWN_UNIT, Relation.SAME_PARTNER, Relation.OTHER_PARTNER, None
+
+# A matter of a person is the unit's that registered it; of a consent, both units' that it names; of a referral, both
+# parties'. Which of two parties may do what when is a rule of referrals, not of permissions.
+# fmt: off
+TABLE = (
+    #                                                   clerk    counsellor coordinator commissioner system operator
+    Action("count-information",        "intake",        (UNIT,    UNIT,    NO,      UNIT,    UNIT,    NO),
+           "Count people told of the offers, without saying whom."),
+    Action("count-refusal",            "intake",        (UNIT,    UNIT,    NO,      UNIT,    UNIT,    NO),
+           "Count people who refused a consent, without saying whom."),
+    Action("read-notices",             "intake",        (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
+           "Look at the texts that people are shown before a consent."),
+    Action("work-on-tasks",            "intake",        (UNIT,    UNIT,    UNIT,    NO,      UNIT,    NO),
+           "See what the unit has to do about its consents, and say that it is done."),
+    Action("register-person",          "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Register a person."),
+    Action("read-person",              "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Look at a person's record, without what the person said."),
+    Action("record-consent",           "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Ask a person whom the unit registered for consents, record what the person says, and renew it."),
+    Action("end-consent",              "intake",        (UNIT,    UNIT,    UNIT,    UNIT,    UNIT,    NO),
+           "End a consent the unit recorded for another reason than that the person takes it back."),
+    Action("record-feedback-consent",  "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Record that a service may tell the sender of a referral how it goes."),
+    Action("withdraw-consent",         "intake",        (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
+           "Take a consent back for the person."),
+    Action("read-consent",             "intake",        (UNIT,    UNIT,    UNIT,    UNIT,    UNIT,    NO),
+           "Look at a consent."),
+    Action("fetch-person",             "intake",        (NO,      UNIT,    NO,      NO,      UNIT,    NO),
+           "Fetch at the gate what the person of a received referral allows to be known."),
+    Action("read-own-disclosures",     "intake",        (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
+           "Read and check the chain of what the partner fetched."),
+    Action("publish-offers",           "referral",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
+           "Publish, change and withdraw offers."),
+    Action("read-offers",              "referral",      (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
+           "Look at offers."),
+    Action("publish-contacts",         "referral",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
+           "Publish, change and withdraw contacts."),
+    Action("read-contacts",            "referral",      (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
+           "Look at contacts."),
+    Action("request-referral",         "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Refer a person to an offer of another partner."),
+    Action("read-referrals",           "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Look at referrals that were sent or received."),
+    Action("act-on-received-referral", "referral",      (NO,      UNIT,    NO,      NO,      UNIT,    NO),
+           "Receive, accept, reject, start and complete a referral."),
+    Action("cancel-referral",          "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "End a referral early, as its sender or its recipient."),
+    Action("read-own-stream",          "notifier",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
+           "Ask where the partner's stream is, and what was told on it."),
+    Action("read-compliance",          "reporting",     (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
+           "Look at the agreement clause by clause."),
+    Action("look-at-parked-keys",      EVERY_SERVICE,   (NO,      NO,      NO,      NO,      NO,      ALL),
+           "See what could not be applied, and what operators did about it; never an event's contents."),
+    Action("mend-parked-keys",         EVERY_SERVICE,   (NO,      NO,      NO,      NO,      NO,      ALL),
+           "Try parked keys again, and let go of what is beyond help."),
+)
+# fmt: on
+
+ACTIONS: Mapping[str, Action] = {action.id: action for action in TABLE}

@@ -1,0 +1,308 @@
+"""How each operation of the four services is asked for, on something that is there, by callers near to it and far."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from schemas import CaseId, new_id
+from schemas.permissions import Relation
+from tests.harness import REFERRAL, ROOT, Running
+from tests.intake import builders as people
+from tests.intake.builders import Desk
+from tests.referral import builders as referrals
+from tests.referral.builders import Lotse, a_case, facts_of
+
+CITY, CITY_TOO = "stadt-koblenz/integration", "stadt-koblenz/teilhabe"
+AWO, AWO_TOO = "awo-rheinland/mbe", "awo-rheinland/jmd"
+STRANGER = "caritas-koblenz/mbe"
+CASES = "lotse.cases.v1"
+
+# Whose the thing is, and who is how near to it.
+NEAR_AND_FAR: Mapping[str, Mapping[Relation, str]] = {
+    home: {Relation.OWN_UNIT: home, Relation.SAME_PARTNER: sibling, Relation.OTHER_PARTNER: STRANGER}
+    for home, sibling in ((CITY, CITY_TOO), (AWO, AWO_TOO))
+}
+SECOND_UNITS = {
+    CITY_TOO: 'name = "Amt für Teilhabe"\nregime = "DSGVO"\nroles = ["city"]\nservice_types = ["other"]\n',
+    AWO_TOO: 'name = "JMD"\nregime = "DSGVO"\nroles = ["migration-service"]\nservice_types = ["JMD"]\n',
+}
+
+
+def two_units_each(folder: Path) -> Path:
+    """The partners of the agreement, with a second unit where there is only one."""
+    folder.mkdir()
+    for file in (ROOT / "deploy" / "partners").glob("*.toml"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    for unit, said in SECOND_UNITS.items():
+        slug, _, name = unit.partition("/")
+        with (folder / f"{slug}.toml").open("a") as file:
+            file.write(f'\n[[unit]]\nslug = "{name}"\n{said}')
+    return folder
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody sends."""
+
+    path: str
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Ask: TypeAlias = Callable[[str], Request]
+Prepare: TypeAlias = Callable[[Running], Awaitable[Ask]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an operation is tried: `prepare` makes the thing, and says what a unit sends that asks for it.
+
+    home: whose the thing is. farthest: how far from it a request can come; OWN_UNIT where it can name no other's.
+    hidden: the answer to whom it is too far away, the same as if it were not there.
+    notes_unit: the caller's unit is noted, so the token must name one whatever the reach.
+    """
+
+    prepare: Prepare
+    home: str = CITY
+    farthest: Relation = Relation.OTHER_PARTNER
+    hidden: tuple[int, str] = (404, "not-found")
+    notes_unit: bool = False
+
+
+def always(path: str, body: Any = None) -> Prepare:
+    """Nothing to prepare, and the same from everybody."""
+
+    async def prepare(_service: Running) -> Ask:
+        return lambda _unit: Request(path, body)
+
+    return prepare
+
+
+def own(path: str, body: Any = None) -> Way:
+    """What is always done for oneself, because the request names nothing."""
+    return Way(always(path, body), farthest=Relation.OWN_UNIT)
+
+
+def reference(service: Running, unit: str, value: UUID) -> str:
+    """What that unit's partner calls it."""
+    return service.reference(unit.partition("/")[0], value)
+
+
+async def a_person(intake: Running) -> Ask:
+    case_id = Desk(intake).case_id(await Desk(intake).register(CITY))
+    return lambda unit: Request(f"/v1/persons/{reference(intake, unit, case_id)}")
+
+
+async def consents_of_a_person(intake: Running) -> Ask:
+    asked = await a_person(intake)
+    return lambda unit: Request(
+        f"{asked(unit).path}/consents", people.signed(people.a_consent(from_unit=unit, to_unit=AWO))
+    )
+
+
+async def feedback_on_a_referral(intake: Running) -> Ask:
+    _, referral, _ = await Desk(intake).a_referred_person()
+
+    def ask(unit: str) -> Request:
+        back = {"from_unit": unit, "to_unit": CITY, "scope": "feedback-status", "data_categories": []}
+        return Request(f"/v1/referrals/{referral}/consents", people.signed(people.a_consent(**back)))
+
+    return ask
+
+
+async def a_consent(intake: Running) -> Ask:
+    _, _, [consent] = await Desk(intake).a_referred_person()
+    consent_id = intake.context.references.resolve("stadt-koblenz", consent)
+    return lambda unit: Request(f"/v1/consents/{reference(intake, unit, consent_id)}")
+
+
+async def an_open_question(intake: Running) -> Ask:
+    """Something that a person was asked for and has not answered."""
+    case_ref = await Desk(intake).register(CITY)
+    answer = await Desk(intake).post(CITY, f"/v1/persons/{case_ref}/consent-requests", people.asked_for())
+    consent_id = intake.context.references.resolve("stadt-koblenz", answer.json()["consents"][0]["consent_ref"])
+    return lambda unit: Request(f"/v1/consents/{reference(intake, unit, consent_id)}")
+
+
+def done_to(prepare: Prepare, act: str, body: Any) -> Prepare:
+    """An act on what was prepared."""
+
+    async def prepared(intake: Running) -> Ask:
+        asked = await prepare(intake)
+        return lambda unit: Request(f"{asked(unit).path}/{act}", body)
+
+    return prepared
+
+
+async def questions_to_a_person(intake: Running) -> Ask:
+    asked = await a_person(intake)
+    return lambda unit: Request(
+        f"{asked(unit).path}/consent-requests", people.asked_for(people.a_consent(from_unit=unit, to_unit=AWO))
+    )
+
+
+def of_a_person(place: str) -> Prepare:
+    """Something that is asked of a person's record."""
+
+    async def prepare(intake: Running) -> Ask:
+        asked = await a_person(intake)
+        return lambda unit: Request(f"{asked(unit).path}/{place}")
+
+    return prepare
+
+
+async def a_task(intake: Running) -> Ask:
+    """A sheet to destroy: the consent that was signed on it has ended."""
+    [consent] = await Desk(intake).consent(await Desk(intake).register(CITY))
+    await Desk(intake).withdraw(consent)
+    [task] = await intake.rows("select task_id from intake.task order by task_id desc limit 1")
+    return lambda _unit: Request(f"/v1/tasks/{task['task_id']}/done", {})
+
+
+async def a_withdrawal(intake: Running) -> Ask:
+    asked = await a_consent(intake)
+    return lambda unit: Request(f"{asked(unit).path}/withdraw", {})
+
+
+async def at_the_gate(intake: Running) -> Ask:
+    _, referral, _ = await Desk(intake).a_referred_person()
+    return lambda _unit: Request(f"/v1/referrals/{referral}/person")
+
+
+def entry(kind: str, body: Callable[..., dict[str, Any]], act: str) -> Prepare:
+    """Something of AWO's in the directory; whoever is of another partner says that it is its own."""
+
+    async def prepare(referral: Running) -> Ask:
+        answer = await Lotse(referral).post(f"/v1/{kind}s", body(unit=AWO), unit=AWO)
+        place = f"/v1/{kind}s/{answer.json()[f'{kind}_id']}"
+
+        def replacing(unit: str) -> Request:
+            is_own = unit.startswith("awo-rheinland/")
+            return Request(place, body(unit=AWO if is_own else unit, phone="0261 4321"), {"If-Match": '"1"'})
+
+        asks: Mapping[str, Ask] = {
+            "show": lambda _unit: Request(place),
+            "replace": replacing,
+            "withdraw": lambda _unit: Request(f"{place}/withdraw", {}),
+        }
+        return asks[act]
+
+    return prepare
+
+
+async def a_request(referral: Running) -> Ask:
+    lotse, case_id = Lotse(referral), a_case()
+    await referral.feed(referrals.a_consent(case_id))
+    offer_id = await lotse.offer()
+    return lambda unit: Request("/v1/referrals", {"case_ref": reference(referral, unit, case_id), "offer_id": offer_id})
+
+
+def a_referral(act: str, *before: str) -> Prepare:
+    """A referral of the City to AWO, after these acts."""
+
+    async def prepare(referral: Running) -> Ask:
+        referral_id = await Lotse(referral).referral(a_case(), *before)
+        return lambda _unit: Request(f"/v1/referrals/{referral_id}/{act}", facts_of(act))
+
+    return prepare
+
+
+async def shown_referral(referral: Running) -> Ask:
+    referral_id = await Lotse(referral).referral(a_case())
+    return lambda _unit: Request(f"/v1/referrals/{referral_id}")
+
+
+async def _parked(service: Running) -> dict[str, Any]:
+    """A key that waits because its first versions are missing."""
+    case_id = CaseId(new_id())
+    await service.feed(people.a_referral(case_id), source=REFERRAL, version=5)
+    [letter] = await service.rows("select * from chassis.dead_letter where key = $1", str(case_id))
+    return letter
+
+
+async def a_retry(service: Running) -> Ask:
+    letter = await _parked(service)
+    return lambda _unit: Request("/admin/parked/retry", {"topic": CASES, "key": letter["key"]})
+
+
+async def a_discard(service: Running) -> Ask:
+    letter = await _parked(service)
+    place = {"partition": letter["partition"], "offset": letter["record_offset"]}
+    body = {"topic": CASES, "key": letter["key"], "reason": "lost on the bus", **place}
+    return lambda _unit: Request("/admin/parked/discard", body)
+
+
+OPERATORS = {
+    "GET /admin/parked": Way(always("/admin/parked")),
+    "GET /admin/parked/queue": Way(always(f"/admin/parked/queue?topic={CASES}")),
+    "GET /admin/acts": Way(always("/admin/acts")),
+    "POST /admin/parked/retry": Way(a_retry),
+    "POST /admin/parked/discard": Way(a_discard),
+}
+DIRECTORY = {
+    f"{operation} /v1/{kind}s{place}": way
+    for kind, body in (("offer", referrals.an_offer), ("contact", referrals.a_contact))
+    for operation, place, way in (
+        ("GET", "", Way(always(f"/v1/{kind}s"))),
+        ("POST", "", Way(always(f"/v1/{kind}s", body(unit=AWO)), AWO, hidden=(403, "not-your-unit"))),
+        ("GET", f"/{{{kind}_id}}", Way(entry(kind, body, "show"), AWO)),
+        ("PUT", f"/{{{kind}_id}}", Way(entry(kind, body, "replace"), AWO)),
+        ("POST", f"/{{{kind}_id}}/withdraw", Way(entry(kind, body, "withdraw"), AWO)),
+    )
+}
+BEFORE: Mapping[str, tuple[str, ...]] = {
+    "receive": (),
+    "accept": (),
+    "reject": (),
+    "start": ("accept",),
+    "complete": ("accept", "start"),
+}
+WAYS: Mapping[str, Mapping[str, Way]] = {
+    "intake": {
+        "POST /v1/information": own("/v1/information", {"language": "ar", "count": 1}),
+        "POST /v1/persons": own("/v1/persons", people.a_person()),
+        "GET /v1/persons/{case_ref}": Way(a_person),
+        "POST /v1/persons/{case_ref}/consents": Way(consents_of_a_person),
+        "POST /v1/referrals/{referral_id}/consents": Way(feedback_on_a_referral, AWO),
+        "POST /v1/consents/{consent_ref}/withdraw": Way(a_withdrawal, notes_unit=True),
+        "GET /v1/consents/{consent_ref}": Way(a_consent),
+        "GET /v1/referrals/{referral_id}/person": Way(at_the_gate, AWO),
+        "POST /v1/refusals": own("/v1/refusals", {"language": "ar"}),
+        "GET /v1/notices": Way(
+            always(f"/v1/notices?from_unit={CITY}&to_unit={AWO}&scope=transfer&language=de"),
+        ),
+        "POST /v1/persons/{case_ref}/consent-requests": Way(questions_to_a_person),
+        "GET /v1/persons/{case_ref}/consents": Way(of_a_person("consents")),
+        "GET /v1/persons/{case_ref}/consent-records": Way(of_a_person("consent-records")),
+        "POST /v1/consents/{consent_ref}/give": Way(done_to(an_open_question, "give", people.signature())),
+        "POST /v1/consents/{consent_ref}/refuse": Way(done_to(an_open_question, "refuse", {"language": "ar"})),
+        "POST /v1/consents/{consent_ref}/renew": Way(
+            done_to(a_consent, "renew", people.signature(valid_until=people.in_days(100)))
+        ),
+        "POST /v1/consents/{consent_ref}/revoke": Way(done_to(a_consent, "revoke", {"reason": "other"})),
+        "POST /v1/consents/{consent_ref}/invalidate": Way(done_to(a_consent, "invalidate", {"reason": "other"})),
+        "GET /v1/tasks": own("/v1/tasks"),
+        "POST /v1/tasks/{task_id}/done": Way(a_task),
+        "GET /v1/disclosures": own("/v1/disclosures"),
+        "GET /v1/disclosures/heads": own("/v1/disclosures/heads"),
+        "GET /v1/disclosures/keys": own("/v1/disclosures/keys"),
+        **OPERATORS,
+    },
+    "referral": {
+        **DIRECTORY,
+        # Nothing tells apart another's case, one that does not exist, and one without a consent.
+        "POST /v1/referrals": Way(a_request, hidden=(409, "no-consent")),
+        "GET /v1/referrals": own("/v1/referrals?role=sent"),
+        "GET /v1/referrals/{referral_id}": Way(shown_referral),
+        **{
+            f"POST /v1/referrals/{{referral_id}}/{act}": Way(a_referral(act, *before), AWO)
+            for act, before in BEFORE.items()
+        },
+        "POST /v1/referrals/{referral_id}/cancel": Way(a_referral("cancel")),
+        **OPERATORS,
+    },
+    "notifier": {"GET /v1/stream": own("/v1/stream"), "GET /v1/told": own("/v1/told"), **OPERATORS},
+    "reporting": {"GET /v1/compliance": Way(always("/v1/compliance")), **OPERATORS},
+}
