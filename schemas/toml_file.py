@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+LARGEST_BITS = 64
+
 
 class FileError(ValueError):
     """A file is wrong; the text is one sentence that names file and field and says what would be right."""
@@ -45,13 +47,28 @@ def read_text(path: Path, error: type[Exception]) -> str:
 def parse_tables(path: Path, text: str, error: type[Exception]) -> dict[str, Any]:
     """Read the tables of a text that stands in that file. Raises `error`."""
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
+        huge = _huge_number(tables)
     except tomllib.TOMLDecodeError as fault:
         raise error(f"{path} is not valid TOML: {one_line(str(fault), 200)}") from fault
     except RecursionError:
         raise error(f"{path} has lists or tables within each other beyond sense; it should have a few levels") from None
     except ValueError:
         raise error(f"{path} has a number of thousands of digits; numbers here are small") from None
+    if huge is not None:
+        raise error(f"{path}: {', '.join(_place(huge))} is a number of thousands of digits; numbers here are small")
+    return tables
+
+
+def _huge_number(value: Any, place: tuple[int | str, ...] = ()) -> tuple[int | str, ...] | None:
+    """Where a number stands that Python reads in hexadecimal and cannot write in decimal; None without one.
+
+    Nothing that quotes it, not even a validator's own error, would end well.
+    """
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = (_huge_number(each, (*place, step)) for step, each in inside)
+    is_huge = isinstance(value, int) and value.bit_length() > LARGEST_BITS
+    return place if is_huge else next((each for each in found if each is not None), None)
 
 
 def read_toml(path: Path, model: type[Model], error: type[FileError]) -> Model:
@@ -126,11 +143,7 @@ def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
 
 
 def _shortened(value: object) -> str:
-    try:
-        return one_line(repr(value))
-    except ValueError:
-        # Python does not spell out a number of more than 4,300 digits
-        return "a number of thousands of digits"
+    return one_line(repr(value))
 
 
 def one_line(text: str, most: int = 60) -> str:

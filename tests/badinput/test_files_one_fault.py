@@ -52,6 +52,7 @@ PARTNER_FAULTS = {
     "depth": ('regime = "KDG"', "regime = " + "[" * 5000, "beyond sense; it should have a few levels"),
     "a number without end": ('regime = "KDG"', "regime = " + "9" * 5000, "a number of thousands of digits"),
     "a number of many hex digits": ('regime = "KDG"', "regime = 0x" + "f" * 5000, "regime is a number of thousands"),
+    "such a number in a list": ('"migration-service"', f"0x{'f' * 5000}", "roles 1 is a number of thousands"),
     "a key with a line break": ("[secrets]", '"a\\nb" = 1\n[secrets]', r"'a\\nb' is not a known key"),
 }
 
@@ -71,6 +72,8 @@ AGREEMENT_FAULTS = {
         '"count"',
         "clause 1, counts is .*; it should be a table of the kind",
     ),
+    # The validator's own error cannot write such a number, and says so beside it.
+    "a way of counting of many hex digits": ('"sum-information"', f"0x{'f' * 5000}", "kind is a number of thousands"),
     "type misspelt": ("lotse.offer.published.v1", "lotse.offers.published.v1", "there is no event of the type"),
     "types as text": (
         '["lotse.referral.received.v1"]',
