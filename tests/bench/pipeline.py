@@ -310,7 +310,8 @@ def soak(ground: Ground, sizes: Sizes) -> Section:
     with ground.services():
         time.sleep(START_SECONDS)
         idle = ground.memory()
-        carry(ground, STEADY_RATE, min(30.0, sizes.soak_seconds))
+        # Autovacuum looks once a minute: before it has come twice a table has not found its size.
+        carry(ground, STEADY_RATE, min(150.0, sizes.soak_seconds))
         early, small = ground.memory(), asyncio.run(_working_tables(ground))
         run = carry(ground, STEADY_RATE, sizes.soak_seconds)
         late, large = ground.memory(), asyncio.run(_working_tables(ground))
