@@ -268,6 +268,8 @@ async def test_a_client_that_breaks_inside_is_replaced(settings, fresh, stack, m
     await send(stack, settings, [record(given(key), 1, 0)])
     async with consuming(settings, fresh, probe):
         await eventually(lambda: _has(fresh, 1))
+        # The event may be applied before anybody has looked at the client.
+        await eventually(lambda: clients and clients[-1])
         broken = clients[-1]
         inner = getattr(getattr(broken, part), task)
         inner.cancel()
