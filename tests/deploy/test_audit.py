@@ -1,6 +1,7 @@
 """`lotse audit verify` as an operator uses it, on a real stack."""
 
 import asyncio
+import re
 import sys
 from typing import Any
 
@@ -50,10 +51,12 @@ def test_the_command_ends_with_one_exactly_when_it_finds_something(stack: Stack,
         code, text = audit(stack, capsys)
         assert code == 1
         assert f"{NOWHERE}: numbers 1 to 2: missing at the end" in text
-        assert "1 findings." in text
+        # The job of the running service may have signed that head just now, which is then found out too.
+        assert re.search(r": [12] findings\.$", text.strip())
         code, text = audit(stack, capsys, "--recipient", "nobody")
         assert code == 1
         assert "There is no chain of nobody." in text
         assert NOWHERE in text
     finally:
+        execute(stack, "delete from intake.signed_head where recipient = $1")
         execute(stack, "delete from intake.disclosure_head where recipient = $1")
