@@ -17,8 +17,8 @@ from services.chassis.permissions import allowed, may, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
 from services.intake.api.callers import Reference, data_key_of, notices_of, setting_of
 from services.intake.api.consent_views import ConsentRecord, ConsentRecords, shown
-from services.intake.api.consents import again_of, kept
-from services.intake.api.signing import ConsentsAskedFor, Renewal, Signing, request_in, shown_for, signature_of
+from services.intake.api.consents import on_person
+from services.intake.api.signing import ConsentsAskedFor, Renewal, Signing, shown_for, signature_of
 from services.intake.commands import refusals
 from services.intake.commands.consents import (
     ANSWERED,
@@ -32,7 +32,7 @@ from services.intake.commands.consents import (
     revoke_consent,
 )
 from services.intake.commands.information import unit_key
-from services.intake.commands.persons import case_key, key_of_person_of, person_of
+from services.intake.commands.persons import case_key
 from services.intake.model.consents import Consent
 from services.intake.store import consents as store
 from services.intake.store.notices import keep_notice
@@ -75,27 +75,7 @@ class RefusalRecord(BaseModel):
 )
 async def ask(case_ref: Reference, body: ConsentsAskedFor, change: Changing) -> Response:
     """Note what a person your unit registered was asked for and has not answered; it is forgotten after 30 days."""
-    context, caller = change.context, change.caller
-    unit = unit_of(caller, context)
-    case_id = context.references.resolve(caller.partner, case_ref)
-    request = request_in(body, notices_of(context))
-    data_key = await data_key_of(context, case_id)
-
-    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
-        key = await key_of_person_of(conn, case_id, caller, "record-consent")
-        return key if isinstance(key, Refusal) else [key]
-
-    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
-        person = await person_of(conn, case_id, caller, "record-consent", now)
-        if isinstance(person, Refusal):
-            return person
-        setting = await setting_of(conn, context, data_key, person.case_id, now)
-        if isinstance(setting, Refusal):
-            return setting
-        refusal = await request_consents(conn, person, unit, request.asked, setting)
-        return refusal or await kept(conn, context, unit, request, now)
-
-    return await perform(change, ids=request.ids, keys=keys, act=act, again=again_of(change, unit), status=201)
+    return await on_person(change, case_ref, body, request_consents)
 
 
 Do: TypeAlias = Callable[[Connection, Consent, datetime], Awaitable[Refusal | None]]

@@ -1,7 +1,8 @@
 """Recording, withdrawing and looking at consents."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -20,9 +21,10 @@ from services.chassis.permissions import allowed, may, unit_of
 from services.chassis.problems import Problem, Refusal, documented
 from services.intake.api.callers import Reference, data_key_of, notices_of, referral_to_act_on, setting_of
 from services.intake.api.consent_views import ConsentEnd, ConsentRecord, ConsentRecords, shown, shown_to_others
-from services.intake.api.signing import NewConsents, request_in
+from services.intake.api.signing import ConsentsAskedFor, NewConsents, request_in
 from services.intake.api.signing import Request as SigningRequest
 from services.intake.commands.consents import (
+    Setting,
     consent_of,
     record_consents,
     record_feedback_consents,
@@ -30,8 +32,10 @@ from services.intake.commands.consents import (
 )
 from services.intake.commands.persons import case_key, key_of_person_of, person_of
 from services.intake.commands.referrals import received_referral
+from services.intake.model.asking import Asked
 from services.intake.model.consent_record import Subject, consent_records
 from services.intake.model.consents import Consent
+from services.intake.model.persons import Person
 from services.intake.store import consents as store
 from services.intake.store.notices import keep_notice
 
@@ -53,6 +57,14 @@ class Withdrawal(Body):
 )
 async def record(case_ref: Reference, body: NewConsents, change: Changing) -> Response:
     """Record what a person your unit registered allows it with one signature."""
+    return await on_person(change, case_ref, body, record_consents)
+
+
+Record: TypeAlias = Callable[[Connection, Person, UnitId, Sequence[Asked], Setting], Awaitable[Refusal | None]]
+
+
+async def on_person(change: Change, case_ref: str, body: NewConsents | ConsentsAskedFor, do: Record) -> Response:
+    """Record, by `do`, what a person whom the caller's unit registered was asked for."""
     context, caller = change.context, change.caller
     unit = unit_of(caller, context)
     case_id = context.references.resolve(caller.partner, case_ref)
@@ -70,7 +82,7 @@ async def record(case_ref: Reference, body: NewConsents, change: Changing) -> Re
         setting = await setting_of(conn, context, data_key, person.case_id, now)
         if isinstance(setting, Refusal):
             return setting
-        refusal = await record_consents(conn, person, unit, request.asked, setting)
+        refusal = await do(conn, person, unit, request.asked, setting)
         return refusal or await kept(conn, context, unit, request, now)
 
     return await perform(change, ids=request.ids, keys=keys, act=act, again=again_of(change, unit), status=201)

@@ -52,7 +52,7 @@ BELOW_15 = frozenset({AgeBand.UNDER_12, AgeBand.FROM_12})
 MINORS = BELOW_15 | {AgeBand.FROM_15}
 
 
-CONSENTS_ALONE_FROM, OF_AGE_FROM = 15, 18
+OF_AGE_FROM = 18
 
 
 def _years_between(born: date, day: date) -> int:

@@ -134,12 +134,6 @@ async def forget_request(conn: Connection, consent_id: UUID) -> None:
     await conn.execute("select set_config('lotse.retention', 'off', true)")
 
 
-async def requests_of_case(conn: Connection, case_id: CaseId) -> list[ConsentId]:
-    """The consents of a person that were asked for and not answered."""
-    rows = await conn.fetch("select consent_id from intake.consent where case_id = $1 and state = 'requested'", case_id)
-    return [ConsentId(row["consent_id"]) for row in rows]
-
-
 async def stale_requests(conn: Connection, before: datetime, limit: int) -> Sequence[tuple[ConsentId, CaseId]]:
     """Consents asked for before that time and not answered, oldest first."""
     rows = await conn.fetch(
