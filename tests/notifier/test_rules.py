@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import Event, Received, ReferralEnded
+from schemas import Event, Received, ReferralEnded, ReferralEvent
 from schemas.codes import Scope
 from services.notifier.model import Consents, Entry, Ledger, judge
 from tests.harness import Running, received
@@ -73,7 +73,8 @@ def test_after_the_end_of_a_referral_nothing_but_closings_is_told(batches: Seque
     """Whatever arrives late, a partner that was told of the end hears nothing else of that referral."""
     entries = [entry for entry in judged(Story(), batches) if entry.party is not None]
     for partner in (CITY, AWO):
-        told = [entry.event.data for entry in entries if entry.partner == partner]
+        said = [entry.event.data for entry in entries if entry.partner == partner]
+        told = [each for each in said if isinstance(each, ReferralEvent)]
         end = next((place for place, each in enumerate(told) if isinstance(each, ReferralEnded)), len(told))
         assert all(each.closing for each in told[end:])
 
