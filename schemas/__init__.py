@@ -13,7 +13,7 @@ from schemas.consent import (
     ConsentWithdrawn,
     Interpreted,
 )
-from schemas.delivery import PartnerInformed, Told
+from schemas.delivery import PartnerInformed, RecallAcknowledged, RecallOpened, Told
 from schemas.envelope import (
     EVENTS,
     CaseEvent,
@@ -137,6 +137,8 @@ __all__ = [
     "PersonDisclosed",
     "PersonErased",
     "Place",
+    "RecallAcknowledged",
+    "RecallOpened",
     "Received",
     "ReferralAccepted",
     "ReferralCompleted",

@@ -98,6 +98,14 @@ class Clause(FileModel):
     )
 
 
+class Recall(FileModel):
+    """What happens after a consent has ended or a record was erased."""
+
+    acknowledge_within_days: Annotated[int, Field(ge=1, le=90)] = Field(
+        default=7, description="a number of days from 1 to 90"
+    )
+
+
 class AgreementFile(FileModel):
     """An integration agreement between partners."""
 
@@ -107,6 +115,7 @@ class AgreementFile(FileModel):
     jobcenter_referrals: bool = Field(
         default=False, description="true or false: whether people are referred to and from the Jobcenter"
     )
+    recall: Recall = Field(default=Recall(), description="a table [recall]")
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

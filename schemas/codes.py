@@ -228,6 +228,18 @@ class ErasureReason(Code, grows=True, unknown=READER_ONLY):
     UNKNOWN = READER_ONLY
 
 
+class RecallAction(Code, grows=True, unknown=READER_ONLY):
+    """What a partner did with what it had been told or had fetched, when it was asked to."""
+
+    DELETED = "deleted"
+    RESTRICTED = "restricted"
+    """Kept, but used for nothing but what the law demands (Art. 18 DSGVO)."""
+    KEPT_ON_OWN_BASIS = "kept-on-own-basis"
+    """The partner goes on with the person on a legal basis of its own."""
+    NOTHING_HELD = "nothing-held"
+    UNKNOWN = READER_ONLY
+
+
 class ReferralState(Code, grows=True, unknown=READER_ONLY):
     """Where a referral stands: FHIR Task names, and `detached` for one that goes on without Lotse."""
 

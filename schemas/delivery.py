@@ -1,12 +1,15 @@
-"""Who was told of which events."""
+"""Who was told of which events, and what became of it when a consent or a record ended."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from schemas.codes import RecallAction
 from schemas.envelope import TYPE_PATTERN, DeliveryEvent
-from schemas.ids import EventId, PartnerSlug
+from schemas.ids import CaseId, ConsentId, EventId, PartnerSlug
 from schemas.visibility import NOBODY
+
+EventType = Annotated[str, StringConstraints(pattern=TYPE_PATTERN)]
 
 
 class Told(BaseModel):
@@ -16,7 +19,7 @@ class Told(BaseModel):
 
     event_id: EventId
     """The event's own id, not the partner's."""
-    type: Annotated[str, StringConstraints(pattern=TYPE_PATTERN)]
+    type: EventType
     number: int = Field(ge=1)
 
 
@@ -25,3 +28,24 @@ class PartnerInformed(DeliveryEvent, type="lotse.partner.informed.v1", audience=
 
     partner: PartnerSlug
     events: tuple[Told, ...]
+
+
+class RecallOpened(DeliveryEvent, type="lotse.recall.opened.v1", audience=NOBODY, key="partner"):
+    """A partner has to say until `due_at` what it did with what it had been told or had fetched."""
+
+    partner: PartnerSlug
+    event_id: EventId
+    """The event that asks for it: the end of a consent, or an erasure; one recall an event and partner."""
+    closing_type: EventType
+    case_id: CaseId
+    consent_id: ConsentId | None
+    """None for an erasure."""
+    due_at: AwareDatetime
+
+
+class RecallAcknowledged(DeliveryEvent, type="lotse.recall.acknowledged.v1", audience=NOBODY, key="partner"):
+    """A partner said what it did."""
+
+    partner: PartnerSlug
+    event_id: EventId
+    action: RecallAction

@@ -111,6 +111,8 @@ TABLE = (
            "End a referral early, as its sender or its recipient."),
     Action("read-own-stream",          "notifier",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
            "Ask where the partner's stream is, and what was told on it."),
+    Action("answer-recalls",           "notifier",      (PARTNER, PARTNER, PARTNER, NO,      PARTNER, NO),
+           "See what the partner is asked after a consent ended or a person was erased, and answer it."),
     Action("read-compliance",          "reporting",     (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
            "Look at the agreement clause by clause."),
     Action("look-at-parked-keys",      EVERY_SERVICE,   (NO,      NO,      NO,      NO,      NO,      ALL),

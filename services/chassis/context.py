@@ -1,6 +1,6 @@
 """What one running service is made of, handed to its routes, handlers and jobs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from services.chassis.admission import Admission
 from services.chassis.adoption import Adoption
 from services.chassis.auth import Verifier
 from services.chassis.config import Settings
-from services.chassis.db import Database
+from services.chassis.db import Connection, Database
 from services.chassis.handling import Handlers
 from services.chassis.pairwise import References
 from services.chassis.schedule import Job
@@ -37,6 +37,10 @@ def _no_jobs(_context: Context) -> Sequence[Job]:
     return []
 
 
+async def _nothing_to_observe(_conn: Connection) -> None:
+    return None
+
+
 def _no_adoption(_context: Context) -> Adoption:
     return Adoption()
 
@@ -52,3 +56,5 @@ class Service:
     jobs: Callable[[Context], Sequence[Job]] = _no_jobs
     resources: Callable[[Context], AbstractAsyncContextManager[Any]] | None = field(default=None)
     adoption: Callable[[Context], Adoption] = _no_adoption
+    observe: Callable[[Connection], Awaitable[None]] = _nothing_to_observe
+    """Sets gauges that only this service has, from its database; called when Prometheus asks."""

@@ -4,7 +4,7 @@ Labels take few values that are known beforehand: never an id, a path, or a word
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from services.chassis import db
-from services.chassis.db import Database
+from services.chassis.db import Connection, Database
 
 # Else each counter and histogram brings along when it was made, which nobody asks.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library gives it no hints
@@ -95,14 +95,16 @@ _GAUGES = {
 }
 
 
-async def render(database: Database) -> bytes:
+async def render(database: Database, observe: Callable[[Connection], Awaitable[None]]) -> bytes:
     """The Prometheus text of this process, with the state of its database as of now.
 
-    While the database does not answer, what only it knows is NaN: the rest must be seen then more than ever.
+    observe: sets what only this service knows. While the database does not answer, what only the database knows is NaN
+    or as it was: the rest must be seen then more than ever.
     """
     try:
         async with asyncio.timeout(STATE_SECONDS), database.reading() as conn:
             state: Mapping[str, Any] | None = await conn.fetchrow(_STATE, COUNTED_EXACTLY)
+            await observe(conn)
     except Exception as error:
         if not db.is_transient(error):
             raise

@@ -25,6 +25,7 @@ def create_app(service: Service, context: Context) -> FastAPI:
     app = FastAPI(title=service.title, version=API_VERSION, docs_url=None, redoc_url=None)
     app.state.context = context
     app.state.handlers = service.handlers(context)
+    app.state.observe = service.observe
     if "api" in context.settings.roles:
         routers = [*service.routers, admin.router]
         check_all_named(routers)
@@ -59,7 +60,7 @@ async def _ready(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     context: Context = request.app.state.context
-    return PlainTextResponse(await metrics.render(context.database))
+    return PlainTextResponse(await metrics.render(context.database, request.app.state.observe))
 
 
 async def _not_valid(_request: Request, error: Any) -> Response:

@@ -1,4 +1,8 @@
-"""What intake does with events: it follows the referrals, so that the gate knows whom each is addressed to."""
+"""What intake does with events.
+
+It follows the referrals, so that the gate knows whom each is addressed to, and the recalls, so that it can say who has
+answered.
+"""
 
 from datetime import datetime
 
@@ -14,6 +18,8 @@ from schemas import (
     InformationCounted,
     PersonDisclosed,
     PersonErased,
+    RecallAcknowledged,
+    RecallOpened,
     Received,
     ReferralAccepted,
     ReferralCompleted,
@@ -35,11 +41,22 @@ from services.chassis.db import Connection
 from services.chassis.handling import Handler, Handlers
 from services.intake.commands import adopting, disclosures
 from services.intake.commands.referrals import note_referral
+from services.intake.store import recalls
 
 
 async def on_referral_moved(conn: Connection, received: Received[ReferralEvent], _now: datetime) -> None:
     """A referral is new, or stands elsewhere now."""
     await note_referral(conn, received.data)
+
+
+async def on_recall_opened(conn: Connection, received: Received[RecallOpened], _now: datetime) -> None:
+    """A partner was told of an end, and asked what becomes of what it knew."""
+    await recalls.insert_recall(conn, received.data, received.time)
+
+
+async def on_recall_acknowledged(conn: Connection, received: Received[RecallAcknowledged], _now: datetime) -> None:
+    """The partner has answered."""
+    await recalls.note_answer(conn, received.data, received.time)
 
 
 HANDLERS: dict[type[Event], Handler] = {
@@ -51,6 +68,8 @@ HANDLERS: dict[type[Event], Handler] = {
     ReferralCompleted: on_referral_moved,
     ReferralEnded: on_referral_moved,
     ReferralStatusShared: on_referral_moved,
+    RecallOpened: on_recall_opened,
+    RecallAcknowledged: on_recall_acknowledged,
 }
 
 
@@ -135,4 +154,4 @@ def adoption(context: Context) -> Adoption:
 
 def handlers(_context: Context) -> Handlers:
     """What intake does with the others' events."""
-    return Handlers(topics=frozenset({Topic.CASES}), each=HANDLERS)
+    return Handlers(topics=frozenset({Topic.CASES, Topic.DELIVERIES}), each=HANDLERS)

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from schemas.agreement_file import AgreementFile, AgreementFileError, load_agreement
+from schemas.agreement_file import AgreementFile
 from schemas.notice_file import Notices, load_notices
 from schemas.notice_text import NoticeFileError
+from services.chassis.agreement import read_agreement
 from services.chassis.config import StartError
 from services.chassis.context import Context
 from services.intake.vault import Vault, open_vault
@@ -30,19 +31,9 @@ def resources_of(context: Context) -> Resources:
 @asynccontextmanager
 async def open_resources(context: Context) -> AsyncIterator[Resources]:
     """Read agreement and notices, then open the vault. Raises StartError naming what is wrong or missing."""
-    agreement, notices = _read_agreement(context), _read_notices(context)
+    agreement, notices = read_agreement(context.settings), _read_notices(context)
     async with open_vault(context) as vault:
         yield Resources(vault, notices, agreement)
-
-
-def _read_agreement(context: Context) -> AgreementFile:
-    path = context.settings.agreement_file
-    if path is None:
-        raise StartError("Setting LOTSE_AGREEMENT_FILE is not set; intake needs the agreement to know who is referred.")
-    try:
-        return load_agreement(path)
-    except AgreementFileError as error:
-        raise StartError(str(error)) from None
 
 
 def _read_notices(context: Context) -> Notices:

@@ -4,7 +4,7 @@ from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -14,11 +14,14 @@ from prometheus_client import Counter
 
 from schemas import (
     CaseEvent,
+    CaseId,
     Event,
     EventId,
     PartnerInformed,
     PartnerSlug,
     Party,
+    RecallAcknowledged,
+    RecallOpened,
     Received,
     ReferralEvent,
     Told,
@@ -29,6 +32,7 @@ from schemas import (
     subject_for,
     view_for,
 )
+from schemas.codes import RecallAction
 from services.chassis import outbox, tally
 from services.chassis.config import StartError
 from services.chassis.db import Connection
@@ -36,6 +40,7 @@ from services.chassis.keys import Key, lock_keys
 from services.chassis.metrics import REGISTRY
 from services.chassis.outbox import StreamRecord
 from services.chassis.pairwise import References
+from services.chassis.problems import NOT_FOUND, Refusal
 from services.chassis.records import Incoming
 from services.notifier import store
 from services.notifier.model import Consents, Entry, Ledger, audience, consent_of, judge, referral_of
@@ -45,16 +50,27 @@ EVENTS_A_BATCH = 1000
 
 DELIVERIES = Counter("lotse_deliveries", "What became of events, partner by partner", ["result"], registry=REGISTRY)
 
+ANSWERED_ALREADY = Refusal(
+    409,
+    "recall-acknowledged",
+    "Your partner has given another answer to this recall; the first stays, see GET /v1/recalls?state=all.",
+    field="action",
+)
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Office:
-    """Where streams are written: the agreement's slug, its partners, and their own references to ids."""
+    """Where streams are written: the agreement's slug, its partners, and their own references to ids.
+
+    recall_within: how long a partner has to answer a recall.
+    """
 
     agreement: str
     partners: frozenset[PartnerSlug]
     references: References
+    recall_within: timedelta
 
     def record(self, entry: Entry, party: Party, number: int) -> StreamRecord:
         """The event as a record of the partner's stream: nothing in it joins it to another partner's."""
@@ -128,7 +144,43 @@ async def _write(conn: Connection, office: Office, entries: Sequence[Entry], led
     await store.insert_lines(conn, lines, now)
     news = [line for line in lines if not ledger.is_reported(line.event_id, line.partner, line.number)]
     await _report(conn, news, now)
+    await _recall(conn, office, entries, now)
     await store.forget_found(conn, [entry.found for entry in entries if entry.found])
+
+
+async def _recall(conn: Connection, office: Office, entries: Sequence[Entry], now: datetime) -> None:
+    """Ask for an answer; what was asked before a restore, as the bus says, is not asked again."""
+    wanted = [_recall_of(entry, now + office.recall_within) for entry in entries if entry.is_recalled]
+    if wanted:
+        opened = await store.insert_recalls(conn, wanted, now)
+        await outbox.publish_all(conn, [(recall, None) for recall in opened], at=now)
+
+
+def _recall_of(entry: Entry, due_at: datetime) -> RecallOpened:
+    event = entry.event
+    return RecallOpened(
+        partner=entry.partner,
+        event_id=EventId(event.id),
+        closing_type=event.type,
+        case_id=CaseId(UUID(event.key)),
+        consent_id=consent_of(event.data),
+        due_at=due_at,
+    )
+
+
+async def acknowledge(
+    conn: Connection, partner: PartnerSlug, event_id: EventId, action: RecallAction, now: datetime
+) -> store.RecallRow | Refusal:
+    """Keep and tell what a partner did after an end; the first answer stays, the same one again changes nothing."""
+    known = await store.recall(conn, partner, event_id)
+    if known is None:
+        return NOT_FOUND
+    if known.action is None:
+        await store.acknowledge(conn, partner, event_id, action, now)
+        said = RecallAcknowledged(partner=partner, event_id=event_id, action=action)
+        await outbox.publish(conn, said, at=now)
+        return known._replace(action=action, acknowledged_at=now)
+    return known if known.action is action else ANSWERED_ALREADY
 
 
 def _count(office: Office, events: Sequence[Received[Event]], entries: Sequence[Entry], ledger: Ledger) -> None:
@@ -154,7 +206,7 @@ async def _lock_deliveries(conn: Connection, entries: Iterable[Entry]) -> None:
     Whoever holds one of these waits for no key of an event any more, so that two processes never wait for each other
     crosswise.
     """
-    partners = {entry.partner for entry in entries if entry.party is not None or entry.found is not None}
+    partners = {entry.partner for entry in entries if entry.party or entry.found or entry.is_recalled}
     if partners:
         await lock_keys(conn, [Key(Topic.DELIVERIES, partner) for partner in partners])
 

@@ -1,7 +1,7 @@
 """What the notifier does with events: a run of them is judged in order and told at once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas import (
     EVENTS,
@@ -11,9 +11,12 @@ from schemas import (
     PartnerInformed,
     PersonDisclosed,
     PersonErased,
+    RecallAcknowledged,
+    RecallOpened,
     Received,
     Topic,
 )
+from schemas.agreement_file import AgreementFile
 from services.chassis.adoption import Adoption, Streams
 from services.chassis.context import Context
 from services.chassis.db import Connection
@@ -33,7 +36,9 @@ def is_handled(event_class: type[Event]) -> bool:
 
 
 def _office(context: Context) -> Office:
-    return Office(context.settings.agreement, frozenset(context.partners.slugs), context.references)
+    agreement: AgreementFile = context.resources
+    within = timedelta(days=agreement.recall.acknowledge_within_days)
+    return Office(context.settings.agreement, frozenset(context.partners.slugs), context.references, within)
 
 
 def handlers(context: Context) -> Handlers:
@@ -52,6 +57,19 @@ async def on_own_informed(conn: Connection, received: Received[PartnerInformed],
     return True
 
 
+async def on_own_recall(conn: Connection, received: Received[RecallOpened], _now: datetime) -> bool:
+    """What a partner was asked before the restore."""
+    await store.insert_recalls(conn, [received.data], received.time)
+    return True
+
+
+async def on_own_acknowledged(conn: Connection, received: Received[RecallAcknowledged], _now: datetime) -> bool:
+    """What a partner answered before the restore."""
+    said = received.data
+    await store.acknowledge(conn, said.partner, said.event_id, said.action, received.time)
+    return True
+
+
 def adoption(context: Context) -> Adoption:
     """What the notifier takes back of its own after a restore: the streams say who was told under which number."""
     office = _office(context)
@@ -61,7 +79,11 @@ def adoption(context: Context) -> Adoption:
 
     return Adoption(
         publishes=(Topic.DELIVERIES,),
-        events={PartnerInformed: on_own_informed},
+        events={
+            PartnerInformed: on_own_informed,
+            RecallOpened: on_own_recall,
+            RecallAcknowledged: on_own_acknowledged,
+        },
         streams=Streams(frozenset(context.partners.slugs), store.next_number, adopt_stream),
         foresee=commands.foresee,
         finish=store.forget_known_found,

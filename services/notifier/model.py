@@ -28,6 +28,7 @@ from schemas import (
     ReferralStatusShared,
     UnitId,
     is_audible,
+    partner_of,
 )
 from schemas.codes import ReferralState, Scope
 
@@ -165,8 +166,21 @@ class Ledger:
         if isinstance(data, ReferralEvent):
             return {each.partner for each in traces if each.referral_id == data.referral_id}
         if isinstance(data, ConsentEvent) and data.scope is Scope.TRANSFER:
-            return _knowing_of_transfer(traces, data.consent_id)
+            return _relying_on(traces, data.consent_id)
         return {each.partner for each in traces}
+
+    def recalled(self, event: Received[Event]) -> set[PartnerSlug]:
+        """Who has to say what became of what it knows, once this event has ended a consent or erased the person.
+
+        Of a consent its recipient, if it was told of or fetched anything on it, even where it recorded the end itself;
+        of an erased person everybody who knows of the case, but who erased it.
+        """
+        data = event.data
+        if isinstance(data, ConsentEvent) and data.terminal:
+            return _relying_on(self._traces_at(event), data.consent_id) & {partner_of(data.to_unit)}
+        if isinstance(data, PersonErased):
+            return {partner for partner in self.informed(event) if partner != acting(data)}
+        return set()
 
     def is_reported(self, event_id: UUID, partner: str, number: int | None) -> bool:
         """Whether reporting has heard, before a restore, that the event has this number in the partner's stream."""
@@ -194,7 +208,7 @@ class Ledger:
         traces.extend(Trace(partner, *about) for partner in partners)
 
 
-def _knowing_of_transfer(traces: Collection[Trace], consent_id: ConsentId) -> set[PartnerSlug]:
+def _relying_on(traces: Collection[Trace], consent_id: ConsentId) -> set[PartnerSlug]:
     """Who recorded a consent, or knows a referral that was requested under it."""
     requested = {each.referral_id for each in traces if each.consent_id == consent_id and each.referral_id}
     return {each.partner for each in traces if each.consent_id == consent_id or each.referral_id in requested}
@@ -207,6 +221,7 @@ class Entry:
     `party`: as whom it is told; None when it is not told because it knows already: it acted, it fetched, or its
     stream has the event, as `found` then says.
     `scopes`: what the consents allow it to see as that party.
+    `is_recalled`: whether it has to say what became of what it knew before.
     """
 
     event: Received[Event]
@@ -214,6 +229,7 @@ class Entry:
     party: Party | None
     scopes: frozenset[Scope] = NOTHING
     found: Found | None = None
+    is_recalled: bool = False
 
 
 def judge(
@@ -231,10 +247,11 @@ def judge(
     for event in events:
         consents.apply(event.data)
         known_to = ledger.entries.get(event.id, set())
+        recalled = ledger.recalled(event) if event.data.closing else frozenset[PartnerSlug]()
         new: dict[PartnerSlug, Entry] = {}
         for entry in _due(event, partners, consents, ledger, now):
             if entry.partner not in known_to:
-                new.setdefault(entry.partner, entry)
+                new.setdefault(entry.partner, replace(entry, is_recalled=entry.partner in recalled))
         if new:
             ledger.note(event, new)
             entries.extend(new.values())

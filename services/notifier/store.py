@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, PartnerSlug, ReferralEnded, UnitId
-from schemas.codes import Scope
+from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, ReferralEnded, UnitId
+from schemas.codes import RecallAction, Scope
 from services.chassis.db import Connection
 from services.notifier.model import Consent, Found, Trace
 
@@ -31,6 +31,19 @@ class ToldRow(NamedTuple):
     type: str
     number: int
     told_at: datetime
+
+
+class RecallRow(NamedTuple):
+    """What a partner was asked after an end, and what it answered."""
+
+    event_id: UUID
+    type: str
+    case_id: UUID
+    consent_id: UUID | None
+    opened_at: datetime
+    due_at: datetime
+    acknowledged_at: datetime | None
+    action: RecallAction | None
 
 
 async def known_of(conn: Connection, cases: Collection[CaseId]) -> tuple[list[Consent], list[CaseId]]:
@@ -249,3 +262,86 @@ async def forget_known_found(conn: Connection) -> None:
         where found.event_id = told.event_id and found.partner = told.partner
         """
     )
+
+
+_RECALL = "event_id, type, case_id, consent_id, opened_at, due_at, acknowledged_at, action"
+
+
+async def insert_recalls(conn: Connection, recalls: Sequence[RecallOpened], now: datetime) -> list[RecallOpened]:
+    """Keep what partners are asked, and return what they had not been asked yet."""
+    rows = await conn.fetch(
+        """
+        insert into notifier.recall (partner, event_id, type, case_id, consent_id, due_at, opened_at)
+        select *, $7 from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[])
+        on conflict do nothing returning partner, event_id
+        """,
+        [recall.partner for recall in recalls],
+        [recall.event_id for recall in recalls],
+        [recall.closing_type for recall in recalls],
+        [recall.case_id for recall in recalls],
+        [recall.consent_id for recall in recalls],
+        [recall.due_at for recall in recalls],
+        now,
+    )
+    new = {(row["partner"], row["event_id"]) for row in rows}
+    return [recall for recall in recalls if (recall.partner, recall.event_id) in new]
+
+
+async def recall(conn: Connection, partner: str, event_id: UUID) -> RecallRow | None:
+    """What a partner was asked after this event."""
+    row = await conn.fetchrow(
+        f"select {_RECALL} from notifier.recall where partner = $1 and event_id = $2",  # noqa: S608  # fixed column names
+        partner,
+        event_id,
+    )
+    return _recall(row) if row else None
+
+
+async def recalls_after(
+    conn: Connection, partner: str, after: RecallRow | None, limit: int, *, only_open: bool
+) -> list[RecallRow]:
+    """What a partner was asked, the oldest first, beyond `after`."""
+    rows = await conn.fetch(
+        f"""
+        select {_RECALL} from notifier.recall
+        where partner = $1 and (acknowledged_at is null or not $2)
+              and ($3::timestamptz is null or (opened_at, event_id) > ($3, $4::uuid))
+        order by opened_at, event_id limit $5
+        """,  # noqa: S608  # fixed column names
+        partner,
+        only_open,
+        after.opened_at if after else None,
+        after.event_id if after else None,
+        limit,
+    )
+    return [_recall(row) for row in rows]
+
+
+async def acknowledge(conn: Connection, partner: str, event_id: UUID, action: RecallAction, now: datetime) -> None:
+    """Keep a partner's answer; the first stays."""
+    await conn.execute(
+        """
+        update notifier.recall set acknowledged_at = $4, action = $3
+        where partner = $1 and event_id = $2 and acknowledged_at is null
+        """,
+        partner,
+        event_id,
+        action,
+        now,
+    )
+
+
+async def count_open_recalls(conn: Connection) -> tuple[int, int]:
+    """How many recalls nobody has answered: within their time, and beyond it."""
+    row = await conn.fetchrow(
+        """
+        select count(*) filter (where due_at > chassis.lotse_now()) as within,
+               count(*) filter (where due_at <= chassis.lotse_now()) as beyond
+        from notifier.recall where acknowledged_at is null
+        """
+    )
+    return (row["within"], row["beyond"]) if row else (0, 0)
+
+
+def _recall(row: Mapping[str, Any]) -> RecallRow:
+    return RecallRow(**{**row, "action": RecallAction(row["action"]) if row["action"] else None})

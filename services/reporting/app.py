@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from schemas.agreement_file import AgreementFile, AgreementFileError, load_agreement
+from schemas.agreement_file import AgreementFile
+from services.chassis.agreement import read_agreement
 from services.chassis.app import run
 from services.chassis.config import StartError
 from services.chassis.context import Context, Service
@@ -15,15 +16,9 @@ from services.reporting.model import uncountable
 @asynccontextmanager
 async def open_agreement(context: Context) -> AsyncIterator[AgreementFile]:
     """The agreement that is counted. Raises StartError naming the file, and the clause that cannot be counted."""
-    path = context.settings.agreement_file
-    if path is None:
-        raise StartError("Setting LOTSE_AGREEMENT_FILE is not set; reporting needs the agreement it counts.")
-    try:
-        agreement = load_agreement(path)
-    except AgreementFileError as error:
-        raise StartError(str(error)) from None
+    agreement = read_agreement(context.settings)
     if (wrong := uncountable(agreement)) is not None:
-        raise StartError(f"{path}: {wrong}.")
+        raise StartError(f"{context.settings.agreement_file}: {wrong}.")
     yield agreement
 
 

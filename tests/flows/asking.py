@@ -11,6 +11,7 @@ from schemas.permissions import Relation
 from tests.harness import REFERRAL, ROOT, Running
 from tests.intake import builders as people
 from tests.intake.builders import Desk
+from tests.notifier.events import Story
 from tests.referral import builders as referrals
 from tests.referral.builders import Lotse, a_case, facts_of
 
@@ -171,6 +172,19 @@ async def at_the_gate(intake: Running) -> Ask:
     return lambda _unit: Request(f"/v1/referrals/{referral}/person")
 
 
+async def a_recall(notifier: Running) -> Ask:
+    """AWO was told of a referral, and then that the person took the consent back."""
+    story = Story()
+    await notifier.feed(story.consent(), story.requested())
+    [withdrawn] = await notifier.feed(story.withdrawn())
+
+    def ask(unit: str) -> Request:
+        event_id = UUID(hex=reference(notifier, unit, withdrawn))
+        return Request(f"/v1/recalls/{event_id}/acknowledge", {"action": "deleted"})
+
+    return ask
+
+
 def entry(kind: str, body: Callable[..., dict[str, Any]], act: str) -> Prepare:
     """Something of AWO's in the directory; whoever is of another partner says that it is its own."""
 
@@ -283,6 +297,8 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         ),
         "POST /v1/consents/{consent_ref}/revoke": Way(done_to(a_consent, "revoke", {"reason": "other"})),
         "POST /v1/consents/{consent_ref}/invalidate": Way(done_to(a_consent, "invalidate", {"reason": "other"})),
+        "GET /v1/consents/{consent_ref}/propagation": Way(done_to(a_consent, "propagation", None)),
+        "GET /v1/persons/{case_ref}/propagation": Way(of_a_person("propagation")),
         "GET /v1/tasks": own("/v1/tasks"),
         "POST /v1/tasks/{task_id}/done": Way(a_task),
         "GET /v1/disclosures": own("/v1/disclosures"),
@@ -303,6 +319,12 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/referrals/{referral_id}/cancel": Way(a_referral("cancel")),
         **OPERATORS,
     },
-    "notifier": {"GET /v1/stream": own("/v1/stream"), "GET /v1/told": own("/v1/told"), **OPERATORS},
+    "notifier": {
+        "GET /v1/stream": own("/v1/stream"),
+        "GET /v1/told": own("/v1/told"),
+        "GET /v1/recalls": own("/v1/recalls"),
+        "POST /v1/recalls/{event_id}/acknowledge": Way(a_recall, AWO),
+        **OPERATORS,
+    },
     "reporting": {"GET /v1/compliance": Way(always("/v1/compliance")), **OPERATORS},
 }

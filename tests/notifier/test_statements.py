@@ -1,6 +1,6 @@
 """The cost of a run does not grow with its events, and the API describes itself."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas import Event
 from services.chassis.keys import Key, lock_keys
@@ -12,7 +12,7 @@ from tests.notifier.events import ALL, Story, offer
 
 async def statements(notifier: Running, events: list[Event]) -> int:
     """How many statements telling this run takes, beside those of the inbox."""
-    office = Office("koblenz", ALL, notifier.context.references)
+    office = Office("koblenz", ALL, notifier.context.references, timedelta(days=7))
     run, counted = [received(event) for event in events], []
     async with notifier.context.database.transaction() as conn:
         await lock_keys(conn, [Key(event.topic, event.key) for event in events])

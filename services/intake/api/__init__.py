@@ -1,6 +1,16 @@
 """Intake's HTTP API."""
 
-from services.intake.api import consent_life, consents, disclosures, gate, information, notices, persons, tasks
+from services.intake.api import (
+    consent_life,
+    consents,
+    disclosures,
+    gate,
+    information,
+    notices,
+    persons,
+    propagation,
+    tasks,
+)
 
 ROUTERS = (
     information.router,
@@ -11,4 +21,5 @@ ROUTERS = (
     tasks.router,
     gate.router,
     disclosures.router,
+    propagation.router,
 )
