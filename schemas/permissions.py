@@ -89,6 +89,8 @@ TABLE = (
            "Take a consent back for the person."),
     Action("read-consent",             "intake",        (UNIT,    UNIT,    UNIT,    UNIT,    UNIT,    NO),
            "Look at a consent."),
+    Action("hand-out-receipt",         "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Hand a person a receipt with a code for the person's own page, and block it."),
     Action("fetch-person",             "intake",        (NO,      UNIT,    NO,      NO,      UNIT,    NO),
            "Fetch at the gate what the person of a received referral allows to be known."),
     Action("read-own-disclosures",     "intake",        (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     partners_dir: Path
     agreement_file: Path | None = None
     notices: Path | None = None
+    page_url: HttpUrl | None = None
     secrets_dir: Path
     issuers_file: Path
     agreement: str = Field("koblenz", pattern=r"^[a-z0-9-]+$")

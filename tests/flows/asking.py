@@ -119,6 +119,19 @@ async def a_consent(intake: Running) -> Ask:
     return lambda unit: Request(f"/v1/consents/{reference(intake, unit, consent_id)}")
 
 
+async def the_end_of_a_consent(intake: Running) -> Ask:
+    asked = await a_consent(intake)
+    await Desk(intake).post(CITY, f"{asked(CITY).path}/withdraw")
+    return lambda unit: Request(f"{asked(unit).path}/termination")
+
+
+async def a_receipt(intake: Running) -> Ask:
+    case_ref = await Desk(intake).register(CITY)
+    answer = await Desk(intake).post(CITY, f"/v1/persons/{case_ref}/receipts", {"language": "de"})
+    receipt_id = intake.context.references.resolve("stadt-koblenz", answer.json()["receipt_ref"])
+    return lambda unit: Request(f"/v1/receipts/{reference(intake, unit, receipt_id)}/block", {})
+
+
 async def an_open_question(intake: Running) -> Ask:
     """Something that a person was asked for and has not answered."""
     case_ref = await Desk(intake).register(CITY)
@@ -282,6 +295,9 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/referrals/{referral_id}/consents": Way(feedback_on_a_referral, AWO),
         "POST /v1/consents/{consent_ref}/withdraw": Way(a_withdrawal, notes_unit=True),
         "GET /v1/consents/{consent_ref}": Way(a_consent),
+        "GET /v1/consents/{consent_ref}/termination": Way(the_end_of_a_consent),
+        "POST /v1/persons/{case_ref}/receipts": Way(done_to(a_person, "receipts", {"language": "de"})),
+        "POST /v1/receipts/{receipt_ref}/block": Way(a_receipt),
         "GET /v1/referrals/{referral_id}/person": Way(at_the_gate, AWO),
         "POST /v1/refusals": own("/v1/refusals", {"language": "ar"}),
         "GET /v1/notices": Way(

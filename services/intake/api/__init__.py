@@ -9,6 +9,7 @@ from services.intake.api import (
     notices,
     persons,
     propagation,
+    receipts,
     tasks,
 )
 
@@ -18,6 +19,7 @@ ROUTERS = (
     persons.router,
     consents.router,
     consent_life.router,
+    receipts.router,
     tasks.router,
     gate.router,
     disclosures.router,

@@ -22,6 +22,7 @@ from services.chassis.db import Connection
 from services.chassis.pairwise import References
 from services.intake.commands import tasks
 from services.intake.commands.disclosures import log_adopted
+from services.intake.commands.persons import take_away
 from services.intake.model.consents import Consent, ConsentAct, Notice, Signature, WantedConsent
 from services.intake.model.persons import Person
 from services.intake.store import consents, information, keys, persons, refusals
@@ -115,7 +116,7 @@ async def adopt_refusals(conn: Connection, received: Received[RefusalCounted]) -
 async def adopt_erased(conn: Connection, received: Received[PersonErased]) -> bool:
     """Erase a person again: the vault is emptied now, the data key by its job. Of one not there nothing is left."""
     await persons.mark_erased(conn, received.data.case_id, received.time, received.data.reason)
-    await persons.delete_sealed(conn, received.data.case_id)
+    await take_away(conn, received.data.case_id)
     return True
 
 

@@ -14,7 +14,7 @@ from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.intake.model.age import Age
 from services.intake.model.persons import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
-from services.intake.store import keys, persons
+from services.intake.store import keys, persons, receipts
 from services.intake.vault import DataKey, Vault, unseal
 
 IMPLAUSIBLE_BIRTH = Refusal(
@@ -70,9 +70,15 @@ async def erase_never_consented(conn: Connection, case_id: CaseId, now: datetime
     key_id = await persons.mark_erased_if_never_consented(conn, case_id, now)
     if key_id is None:
         return
-    await persons.delete_sealed(conn, case_id)
+    await take_away(conn, case_id)
     await keys.queue_key(conn, key_id, now)
     await outbox.publish(conn, PersonErased(case_id=case_id, reason=ErasureReason.NEVER_CONSENTED), at=now)
+
+
+async def take_away(conn: Connection, case_id: CaseId) -> None:
+    """Of a person just erased: what the person said, and the receipts, which lead into the disclosure log."""
+    await persons.delete_sealed(conn, case_id)
+    await receipts.delete_receipts(conn, case_id)
 
 
 async def destroy_key(conn: Connection, vault: Vault, key_id: UUID, now: datetime) -> None:
