@@ -32,8 +32,6 @@ from services.chassis.metrics import REGISTRY
 PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
 GUIDE, OPERATIONS = "docs/partner-guide.md", "docs/operations.md"
 TOP_FOLDERS = ("schemas", "services", "deploy", "tests", "docs", ".ci")
-# Named because they are missing; the pages say so.
-ANNOUNCED_COMMANDS = {"restore"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 
@@ -109,7 +107,7 @@ def test_commands_that_are_named_exist(page: Path) -> None:
     """Whoever copies a line finds the command."""
     # Only here: a command that cannot be imported fails this test and no other.
     app = import_module("deploy.cli.main").app
-    commands = set(getattr(get_command(app), "commands")) | ANNOUNCED_COMMANDS  # noqa: B009 - typer's type lacks it
+    commands = set(getattr(get_command(app), "commands"))  # noqa: B009 - typer's type lacks it
     for code in code_in(page):
         assert set(re.findall(r"(?<![\w./-])lotse ([a-z]+)\b", code)) <= commands
 

@@ -7,45 +7,26 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
 
-from deploy.cli.running import PARTS, bring_down
+from deploy.cli.running import PARTS
 from deploy.local import processes
-from deploy.local.layout import CHECKOUT, Layout, default_layout, layout_at
+from deploy.local.layout import Layout
 from deploy.local.ports import accepts, is_free, known_ports
 from deploy.local.services import is_ready
 from deploy.local.state import read_state
 from deploy.topology import SERVICES
 from tests.conftest import eventually
+from tests.deploy.own_stack import lotse, own_layout
 
 
 @pytest.fixture(scope="module")
 def layout() -> Iterator[Layout]:
     """A stack of its own, brought down whatever happens."""
-    with TemporaryDirectory(prefix="lotse-up-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # as root, PostgreSQL's own account must get in
-        here = layout_at(Path(folder))
-        try:
-            yield here
-        finally:
-            bring_down(here)
-
-
-def lotse(layout: Layout, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command as its own process."""
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli.main", *arguments],
-        env={**os.environ, "LOTSE_STATE_DIR": str(layout.root), "LOTSE_CACHE_DIR": str(default_layout().cache)},
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    with own_layout() as here:
+        yield here
 
 
 def left_running(layout: Layout) -> list[list[str]]:
