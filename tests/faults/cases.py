@@ -72,7 +72,8 @@ class CaseWorker:
         """From the registration to the end of the last referral."""
         sender = self.rng.choice(SENDING)
         others = [unit for unit in OFFERING if partner_of(unit) != partner_of(sender)]
-        recipients = self.rng.sample(others, 2 if self.rng.random() < TWO_SERVICES_SHARE else 1)
+        count = 2 if self.rng.random() < TWO_SERVICES_SHARE else 1
+        recipients = self.rng.sample(others, min(count, len(others)))
         await self.register(sender)
         walks = await self.allow(sender, recipients)
         while walks:

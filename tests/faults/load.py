@@ -71,11 +71,13 @@ class Load:
         await asyncio.gather(*self._writers, *self._running, return_exceptions=True)
 
     async def _guarded(self, work: Work) -> None:
-        """A refusal nobody expects and an answer that never comes are findings; anything else is a broken test."""
+        """A refusal nobody expects and an answer that never comes are findings, and so is a test that is broken."""
         try:
             await work()
         except (Refused, NoAnswer) as error:
             self.findings.append(Finding(Fault.ANSWER, "client", str(error)))
+        except Exception as error:  # nobody waits for a case that has ended: it must not be missed
+            self.findings.append(Finding(Fault.STOPPED, "client", repr(error)))
 
     async def _open_cases(self) -> None:
         began = time.monotonic()
