@@ -35,7 +35,7 @@ faults: $(STAMP) ## kill, cut and poison everything under load, and write what w
 	$(BIN)/python -m tests.faults --write
 
 soak: $(STAMP) ## the same with the long sizes (hours)
-	LOTSE_RACE_ROUNDS=10000 $(BIN)/python -m pytest tests/intake/test_gate.py -k withdrawal_was_answered
+	LOTSE_RACE_ROUNDS=10000 $(BIN)/python -m pytest tests/intake/test_gate.py tests/flows/test_race.py -k "withdrawal_was_answered or after_the_end"
 	$(BIN)/python -m tests.faults --sizes soak --write
 
 SIZE ?= large

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx2
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -41,6 +43,13 @@ class Heard:
         """Take in what is there now."""
         for records in (await self.consumer.getmany(timeout_ms=50)).values():
             self.records += records
+
+    async def read_to_its_end(self) -> None:
+        """Take in all that stands on the stream now."""
+        (partition,) = self.consumer.assignment()
+        end = (await self.consumer.end_offsets([partition]))[partition]
+        while await self.consumer.position(partition) < end:
+            await self.read()
 
     async def until(self, event_type: str, **data: Any) -> dict[str, Any]:
         """Wait for an event of that type whose data has these values; return its data."""
@@ -129,6 +138,37 @@ class World:
             yield Heard(consumer)
         finally:
             await consumer.stop()
+
+    async def settled(self) -> None:
+        """Wait until the notifier has read all cases that were answered so far, and its streams are written."""
+        for name in ("intake", "referral"):
+            await eventually(partial(self._has_empty_outbox, name), timeout=60)
+        ends = await self._ends("lotse.cases.v1")
+        await eventually(partial(self._has_read, ends), timeout=60)
+        await eventually(partial(self._has_empty_outbox, "notifier"), timeout=60)
+
+    async def _has_empty_outbox(self, name: str) -> bool:
+        return not await self.rows(name, "select 1 from chassis.outbox limit 1")
+
+    async def _ends(self, topic: str) -> dict[int, int]:
+        async with AIOKafkaConsumer(topic, **self.stack.kafka.asyncio_client()) as consumer:
+            ends = await consumer.end_offsets(
+                [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic)]
+            )
+        return {where.partition: end for where, end in ends.items()}
+
+    async def _has_read(self, ends: dict[int, int]) -> bool:
+        query = "select partition, next_offset from chassis.next_offset where topic = 'lotse.cases.v1'"
+        read = {row["partition"]: row["next_offset"] for row in await self.rows("notifier", query)}
+        return all(read.get(partition, 0) >= end for partition, end in ends.items())
+
+    async def rows(self, name: str, query: str) -> list[Any]:
+        """Any look into a service's database."""
+        conn = await asyncpg.connect(self.stack.databases[f"lotse_{name}"])
+        try:
+            return list(await conn.fetch(query))
+        finally:
+            await conn.close()
 
     def credentials(self, slug: str) -> dict[str, str]:
         """What a partner's Kafka client is given."""
