@@ -65,7 +65,7 @@ from schemas.offer import (
     OfferState,
     OfferWithdrawn,
 )
-from schemas.person import PersonDisclosed, PersonErased
+from schemas.person import PersonCorrected, PersonDisclosed, PersonErased
 from schemas.referral import (
     ReferralAccepted,
     ReferralCompleted,
@@ -134,6 +134,7 @@ __all__ = [
     "PartnerInformed",
     "PartnerSlug",
     "Party",
+    "PersonCorrected",
     "PersonDisclosed",
     "PersonErased",
     "Place",

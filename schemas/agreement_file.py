@@ -106,6 +106,17 @@ class Recall(FileModel):
     )
 
 
+class Retention(FileModel):
+    """How long what is kept of a person; the law names no periods, so the partners agree on them."""
+
+    months_after_closing: Annotated[int, Field(ge=1, le=12)] = Field(
+        default=6, description="a number of months from 1 to 12"
+    )
+    """What a person said, after the last referral closed and the last consent ended."""
+    years_of_proof: Annotated[int, Field(ge=1, le=10)] = Field(default=3, description="a number of years from 1 to 10")
+    """Consents without what the person said, until 31 December of that many years after their end."""
+
+
 class AgreementFile(FileModel):
     """An integration agreement between partners."""
 
@@ -116,6 +127,7 @@ class AgreementFile(FileModel):
         default=False, description="true or false: whether people are referred to and from the Jobcenter"
     )
     recall: Recall = Field(default=Recall(), description="a table [recall]")
+    retention: Retention = Field(default=Retention(), description="a table [retention]")
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

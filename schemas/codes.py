@@ -228,6 +228,17 @@ class ErasureReason(Code, grows=True, unknown=READER_ONLY):
     UNKNOWN = READER_ONLY
 
 
+class HoldGround(Code, grows=False):
+    """Why a person's data must not be erased for now (Art. 17(3), 18 DSGVO)."""
+
+    LEGAL_CLAIM = "legal-claim"
+    """Somebody needs it to raise or defend a claim."""
+    SUPERVISORY_REQUEST = "supervisory-request"
+    """A supervisory authority or a court has asked for it."""
+    PERSON_WISHES = "person-wishes"
+    """The person wants it kept."""
+
+
 class RecallAction(Code, grows=True, unknown=READER_ONLY):
     """What a partner did with what it had been told or had fetched, when it was asked to."""
 

@@ -21,6 +21,8 @@ class Told(BaseModel):
     """The event's own id, not the partner's."""
     type: EventType
     number: int = Field(ge=1)
+    case_id: CaseId | None = None
+    """The person's case that the event was about; None for what is about nobody, and in events from before."""
 
 
 class PartnerInformed(DeliveryEvent, type="lotse.partner.informed.v1", audience=NOBODY, key="partner"):

@@ -1,11 +1,12 @@
 """What happened to a person's record in the vault; never what stands in it."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from schemas.codes import DataCategory, ErasureReason
 from schemas.envelope import CaseEvent
 from schemas.ids import PartnerSlug, ReferralId, UnitId, partner_of
-from schemas.visibility import NOBODY, Party
+from schemas.visibility import NOBODY, Party, Shared
 
 
 class PersonDisclosed(CaseEvent, type="lotse.person.disclosed.v1", audience=NOBODY):
@@ -14,6 +15,22 @@ class PersonDisclosed(CaseEvent, type="lotse.person.disclosed.v1", audience=NOBO
     referral_id: ReferralId
     to_unit: UnitId
     data_categories: tuple[DataCategory, ...]
+
+    def parties(self) -> Mapping[Party, PartnerSlug]:
+        """Return the partner that fetched, as recipient."""
+        return {Party.RECIPIENT: partner_of(self.to_unit)}
+
+
+class PersonCorrected(CaseEvent, type="lotse.person.corrected.v1", audience={Party.RECIPIENT}):
+    """What a unit fetched of a person has changed since: it fetches again, by the same referral.
+
+    One event for each referral whose unit fetched a category that changed and still may have it.
+    """
+
+    referral_id: Annotated[ReferralId, Shared]
+    from_unit: Annotated[UnitId, Shared]
+    to_unit: Annotated[UnitId, Shared]
+    data_categories: Annotated[tuple[DataCategory, ...], Shared]
 
     def parties(self) -> Mapping[Party, PartnerSlug]:
         """Return the partner that fetched, as recipient."""

@@ -16,6 +16,8 @@ from schemas import (
     ConsentWithdrawn,
     Event,
     InformationCounted,
+    PartnerInformed,
+    PersonCorrected,
     PersonDisclosed,
     PersonErased,
     RecallAcknowledged,
@@ -41,12 +43,17 @@ from services.chassis.db import Connection
 from services.chassis.handling import Handler, Handlers
 from services.intake.commands import adopting, disclosures
 from services.intake.commands.referrals import note_referral
-from services.intake.store import recalls
+from services.intake.store import recalls, rights
 
 
 async def on_referral_moved(conn: Connection, received: Received[ReferralEvent], _now: datetime) -> None:
     """A referral is new, or stands elsewhere now."""
-    await note_referral(conn, received.data)
+    await note_referral(conn, received.data, received.time)
+
+
+async def on_partner_informed(conn: Connection, received: Received[PartnerInformed], _now: datetime) -> None:
+    """A partner was told of events; those of a person's case are kept for the person who asks."""
+    await rights.note_told(conn, received.data, received.time)
 
 
 async def on_recall_opened(conn: Connection, received: Received[RecallOpened], _now: datetime) -> None:
@@ -68,6 +75,7 @@ HANDLERS: dict[type[Event], Handler] = {
     ReferralCompleted: on_referral_moved,
     ReferralEnded: on_referral_moved,
     ReferralStatusShared: on_referral_moved,
+    PartnerInformed: on_partner_informed,
     RecallOpened: on_recall_opened,
     RecallAcknowledged: on_recall_acknowledged,
 }
@@ -113,6 +121,11 @@ async def on_own_erased(conn: Connection, received: Received[PersonErased], _now
     return await adopting.adopt_erased(conn, received)
 
 
+async def on_own_corrected(conn: Connection, received: Received[PersonCorrected], _now: datetime) -> bool:
+    """A correction that a restored database has forgotten: what was said then nobody can bring back."""
+    return await adopting.adopt_corrected(conn, received)
+
+
 async def on_own_counted(conn: Connection, received: Received[InformationCounted], _now: datetime) -> bool:
     """A count that a restored database has forgotten."""
     return await adopting.adopt_counted(conn, received)
@@ -143,6 +156,7 @@ def adoption(context: Context) -> Adoption:
             ConsentExpired: on_own_expired,
             ConsentRevoked: on_own_revoked,
             ConsentInvalidated: on_own_invalidated,
+            PersonCorrected: on_own_corrected,
             PersonErased: on_own_erased,
             PersonDisclosed: on_own_disclosed,
             InformationCounted: on_own_counted,

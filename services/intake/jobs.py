@@ -11,6 +11,7 @@ from services.chassis.keys import Key
 from services.chassis.problems import Refusal
 from services.chassis.schedule import Job
 from services.chassis.signing import load_signing_key
+from services.intake.commands import rights
 from services.intake.commands.consents import (
     REMINDED_BEFORE,
     REQUESTS_KEPT,
@@ -26,8 +27,9 @@ from services.intake.commands.persons import age_of, case_key, destroy_key, eras
 from services.intake.commands.refusals import tell_of_month
 from services.intake.model.age import BELOW_15, Age
 from services.intake.model.calendar import local_month
+from services.intake.model.rights import proof_border
 from services.intake.resources import resources_of
-from services.intake.store import consents, disclosures, keys, persons, refusals
+from services.intake.store import consents, disclosures, keys, persons, refusals, retention
 from services.intake.vault import Vault
 
 
@@ -148,6 +150,36 @@ def _sign_heads(context: Context) -> Job:
     return Job("sign-disclosure-heads", timedelta(minutes=10), find, _no_key_of_chain, act)
 
 
+def _retention(context: Context) -> Sequence[Job]:
+    """What goes when its time is over, by the periods of the agreement."""
+    agreed = resources_of(context).agreement.retention
+
+    async def closed(conn: Connection, now: datetime, limit: int) -> Sequence[CaseId]:
+        return await retention.closed_since(conn, agreed.months_after_closing, now, limit)
+
+    async def erase_closed(conn: Connection, case_id: CaseId, now: datetime) -> None:
+        await rights.erase_after_closing(conn, case_id, agreed.months_after_closing, now)
+
+    async def proven(conn: Connection, now: datetime, limit: int) -> Sequence[CaseId]:
+        return await retention.with_old_proof(conn, proof_border(now, agreed.years_of_proof), limit)
+
+    async def forget_proof(conn: Connection, case_id: CaseId, now: datetime) -> None:
+        await rights.forget_proof(conn, case_id, proof_border(now, agreed.years_of_proof))
+
+    async def erased(conn: Connection, now: datetime, limit: int) -> Sequence[CaseId]:
+        return await retention.erased_without_proof(conn, proof_border(now, agreed.years_of_proof), now, limit)
+
+    async def forget_erased(conn: Connection, case_id: CaseId, now: datetime) -> None:
+        await rights.forget_erased(conn, case_id, proof_border(now, agreed.years_of_proof), now)
+
+    hourly = timedelta(hours=1)
+    return [
+        Job("erase-after-closing", hourly, closed, _key_of_case, erase_closed),
+        Job("forget-consent-proof", hourly, proven, _key_of_case, forget_proof),
+        Job("forget-erased-persons", hourly, erased, _key_of_case, forget_erased),
+    ]
+
+
 def jobs(context: Context) -> Sequence[Job]:
     """Intake's jobs on this process's vault and signing key."""
     return [
@@ -160,4 +192,5 @@ def jobs(context: Context) -> Sequence[Job]:
         _destroy_keys(resources_of(context).vault),
         _chain_disclosures(context),
         _sign_heads(context),
+        *_retention(context),
     ]

@@ -236,14 +236,18 @@ async def _report(conn: Connection, lines: Iterable[store.Line], now: datetime) 
     by_partner: dict[str, list[Told]] = defaultdict(list)
     for line in lines:
         if line.number is not None:
-            told = Told(event_id=EventId(line.event_id), type=line.type, number=line.number)
-            by_partner[line.partner].append(told)
+            by_partner[line.partner].append(_told(line, line.number))
     informed = [
         PartnerInformed(partner=PartnerSlug(partner), events=batch)
         for partner, events in by_partner.items()
         for batch in _batches(events, EVENTS_A_BATCH)
     ]
     await outbox.publish_all(conn, [(event, None) for event in informed], at=now)
+
+
+def _told(line: store.Line, number: int) -> Told:
+    case_id = CaseId(UUID(line.key)) if line.topic == Topic.CASES else None
+    return Told(event_id=EventId(line.event_id), type=line.type, number=number, case_id=case_id)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

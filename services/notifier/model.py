@@ -18,6 +18,7 @@ from schemas import (
     Event,
     PartnerSlug,
     Party,
+    PersonCorrected,
     PersonDisclosed,
     PersonErased,
     Received,
@@ -118,7 +119,7 @@ def _consent(event: ConsentEvent, *, valid_until: datetime | None, ended: bool) 
 
 def referral_of(event: Event) -> ReferralId | None:
     """The referral that an event speaks of."""
-    return event.referral_id if isinstance(event, ReferralEvent | PersonDisclosed) else None
+    return event.referral_id if isinstance(event, ReferralEvent | PersonDisclosed | PersonCorrected) else None
 
 
 def consent_of(event: Event) -> ConsentId | None:
@@ -317,13 +318,14 @@ def audience(
 
 
 def is_told_now(event: Event, consents: Consents, now: datetime) -> bool:
-    """Whether an event that closes nothing may be told at `now`: a referral needs its TRANSFER consent to hold.
+    """Whether an event that closes nothing may be told at `now`.
 
-    The reminder that a consent will expire needs that consent itself.
+    A referral, and what was corrected of a person who was referred, needs the TRANSFER consent to hold; the reminder
+    that a consent will expire needs that consent itself.
     """
     if isinstance(event, ReferralStatusShared) and event.status in OVER:
         return False
-    if isinstance(event, ReferralEvent):
+    if isinstance(event, ReferralEvent | PersonCorrected):
         return Scope.TRANSFER in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
     if isinstance(event, ConsentExpiring):
         return event.scope in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)

@@ -1,6 +1,7 @@
 """Intake's HTTP API."""
 
 from services.intake.api import (
+    access,
     consent_life,
     consents,
     disclosures,
@@ -10,6 +11,7 @@ from services.intake.api import (
     persons,
     propagation,
     receipts,
+    rights,
     tasks,
 )
 
@@ -20,6 +22,8 @@ ROUTERS = (
     consents.router,
     consent_life.router,
     receipts.router,
+    access.router,
+    rights.router,
     tasks.router,
     gate.router,
     disclosures.router,

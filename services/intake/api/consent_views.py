@@ -82,15 +82,21 @@ def shown(consent: Consent, context: Context, unit: UnitId, now: datetime) -> Co
         state=consent.state_at(now),
         ended_at=consent.ended_at_as_of(now),
         end_reason=consent.end.reason if consent.end else None,
-        notice=NoticeRecord(**vars(signature.notice)),
-        interpreter=_interpreter(signature),
+        notice=notice_of(signature),
+        interpreter=interpreter_of(signature),
         form=signature.form,
         given_by=signature.given_by,
         file_ref=signature.file_ref if unit == consent.recorded_by else None,
     )
 
 
-def _interpreter(signature: Signature) -> InterpreterRecord | None:
+def notice_of(signature: Signature) -> NoticeRecord:
+    """The notice that was shown."""
+    return NoticeRecord(**vars(signature.notice))
+
+
+def interpreter_of(signature: Signature) -> InterpreterRecord | None:
+    """Who interpreted it, if somebody did."""
     interpreted = signature.interpreted
     return InterpreterRecord(kind=interpreted.kind, language=interpreted.language) if interpreted else None
 

@@ -76,9 +76,15 @@ class Registered(BaseModel):
 
 
 class PersonRecord(Registered):
-    """A record without what the person said: which data categories it has."""
+    """A record without what the person said: which data categories it has.
+
+    correct_again: what was corrected once and, since a restore, is as it was before. on_hold: whether a legal hold
+    keeps it from being erased.
+    """
 
     categories: list[DataCategory]
+    correct_again: list[DataCategory]
+    on_hold: bool
 
 
 @router.post(
@@ -144,10 +150,16 @@ async def show(case_ref: Reference, request: Request, caller: Caller) -> Respons
             raise Problem(person)
         categories = await store.sealed_categories(conn, person.case_id)
     await note_access(context.database, caller, "read-person", [case_ref])
-    shown = PersonRecord(
+    return respond(Answer(record_of(person, case_ref, categories), version=person.version))
+
+
+def record_of(person: Person, case_ref: str, categories: Sequence[DataCategory]) -> PersonRecord:
+    """The record as it stands, under the caller's own reference."""
+    return PersonRecord(
         case_ref=case_ref,
         registered_at=person.registered_at,
         erase_after=person.erase_after,
         categories=list(categories),
+        correct_again=list(person.correct_again),
+        on_hold=person.is_held,
     )
-    return respond(Answer(shown))

@@ -82,10 +82,16 @@ async def of_person(case_ref: Reference, request: Request, caller: Caller) -> Re
 
 
 def _answer(context: Context, partner: str, found: Iterable[Recall]) -> Response:
+    return respond(Answer(Propagation(propagation=propagated(context, partner, found))))
+
+
+def propagated(context: Context, partner: str, found: Iterable[Recall]) -> list[Propagated]:
+    """Recalls as a partner sees them."""
+
     def reference(consent_id: ConsentId | None) -> str | None:
         return context.references.reference(partner, consent_id) if consent_id else None
 
-    told = [
+    return [
         Propagated(
             partner=each.partner,
             type=each.type,
@@ -97,4 +103,3 @@ def _answer(context: Context, partner: str, found: Iterable[Recall]) -> Response
         )
         for each in found
     ]
-    return respond(Answer(Propagation(propagation=told)))

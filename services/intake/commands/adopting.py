@@ -11,6 +11,7 @@ from schemas import (
     ConsentRenewed,
     ConsentSigned,
     InformationCounted,
+    PersonCorrected,
     PersonDisclosed,
     PersonErased,
     Received,
@@ -118,6 +119,12 @@ async def adopt_erased(conn: Connection, received: Received[PersonErased]) -> bo
     await persons.mark_erased(conn, received.data.case_id, received.time, received.data.reason)
     await take_away(conn, received.data.case_id)
     return True
+
+
+async def adopt_corrected(conn: Connection, received: Received[PersonCorrected]) -> bool:
+    """Note that what the person said has to be corrected again; False where the person is not there any more."""
+    corrected = received.data
+    return await persons.note_lost_correction(conn, corrected.case_id, corrected.data_categories)
 
 
 async def adopt_disclosed(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from schemas import CaseId, PersonErased, Topic
+from schemas import CaseId, PartnerSlug, PersonErased, Topic
 from schemas.codes import AgeBand, DataCategory, ErasureReason
 from services.chassis import outbox
 from services.chassis.auth import Principal
@@ -14,7 +14,7 @@ from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.intake.model.age import Age
 from services.intake.model.persons import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
-from services.intake.store import keys, persons, receipts
+from services.intake.store import keys, persons, receipts, rights
 from services.intake.vault import DataKey, Vault, unseal
 
 IMPLAUSIBLE_BIRTH = Refusal(
@@ -66,19 +66,27 @@ async def person_of(
 
 
 async def erase_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> None:
-    """Erase a person who gave no consent in 72 hours: the vault is emptied now, the data key by a job of its own."""
-    key_id = await persons.mark_erased_if_never_consented(conn, case_id, now)
-    if key_id is None:
-        return
-    await take_away(conn, case_id)
-    await keys.queue_key(conn, key_id, now)
-    await outbox.publish(conn, PersonErased(case_id=case_id, reason=ErasureReason.NEVER_CONSENTED), at=now)
+    """Erase a person who gave no consent in 72 hours."""
+    person = await persons.person(conn, case_id)
+    if person and person.erased_at is None and not person.is_kept_at(now):
+        await erase(conn, person, ErasureReason.NEVER_CONSENTED, now)
+
+
+async def erase(
+    conn: Connection, person: Person, reason: ErasureReason, now: datetime, acted_by: PartnerSlug | None = None
+) -> None:
+    """Erase a person who is kept: the vault is emptied now, the data key destroyed by a job of its own, and told."""
+    await persons.mark_erased(conn, person.case_id, now, reason)
+    await take_away(conn, person.case_id)
+    await keys.queue_key(conn, person.key_id, now)
+    await outbox.publish(conn, PersonErased(case_id=person.case_id, reason=reason, acted_by=acted_by), at=now)
 
 
 async def take_away(conn: Connection, case_id: CaseId) -> None:
-    """Of a person just erased: what the person said, and the receipts, which lead into the disclosure log."""
+    """Of a person just erased: what the person said, who was told what, and the receipts, which lead to the log."""
     await persons.delete_sealed(conn, case_id)
     await receipts.delete_receipts(conn, case_id)
+    await rights.delete_told(conn, case_id)
 
 
 async def destroy_key(conn: Connection, vault: Vault, key_id: UUID, now: datetime) -> None:

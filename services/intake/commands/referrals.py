@@ -1,5 +1,6 @@
 """Keeping up with referrals as the bus tells of them."""
 
+from datetime import datetime
 from uuid import UUID
 
 from schemas import ReferralEvent
@@ -11,7 +12,7 @@ from services.intake.model.referrals import Referral
 from services.intake.store import referrals
 
 
-async def note_referral(conn: Connection, event: ReferralEvent) -> None:
+async def note_referral(conn: Connection, event: ReferralEvent, at: datetime) -> None:
     """Note where a referral stands; the versions of its case have put the events in order."""
     referral = Referral(
         referral_id=event.referral_id,
@@ -20,7 +21,7 @@ async def note_referral(conn: Connection, event: ReferralEvent) -> None:
         to_unit=event.to_unit,
         state=event.state,
     )
-    await referrals.upsert_referral(conn, referral)
+    await referrals.upsert_referral(conn, referral, at)
 
 
 async def received_referral(

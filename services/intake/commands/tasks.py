@@ -6,6 +6,7 @@ from schemas import ConsentId, UnitId, new_id
 from services.chassis.db import Connection
 from services.intake.model.calendar import local_day
 from services.intake.model.consents import Consent
+from services.intake.model.rights import proof_kept_until
 from services.intake.model.tasks import OF_PROOF_YEARS, Task, TaskKind
 from services.intake.store import tasks as store
 
@@ -22,8 +23,8 @@ async def ask_again_at_15(conn: Connection, consent: Consent, now: datetime) -> 
 
 async def ask_to_destroy_sheet(conn: Connection, consent: Consent, now: datetime) -> None:
     """A signed sheet is proof until the end of the third year after the consent ended (§§ 195, 199 BGB)."""
-    ended_on = local_day(consent.ended_at_as_of(now) or now)
-    await _ask(conn, consent, TaskKind.DESTROY_SHEET, date(ended_on.year + OF_PROOF_YEARS, 12, 31), now)
+    due_on = proof_kept_until(consent.ended_at_as_of(now) or now, OF_PROOF_YEARS)
+    await _ask(conn, consent, TaskKind.DESTROY_SHEET, due_on, now)
 
 
 async def _ask(conn: Connection, consent: Consent, kind: TaskKind, due_on: date, now: datetime) -> None:

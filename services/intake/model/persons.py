@@ -39,6 +39,8 @@ class Person:
     """A person's record without what the person said.
 
     lost_at: when a restore found that what the person said is gone; the consents are known from the bus.
+    correct_again: of what a restore found that it was corrected once, and is as it was before.
+    is_held: whether a legal hold stands.
     """
 
     case_id: CaseId
@@ -49,6 +51,9 @@ class Person:
     erased_at: datetime | None = None
     erasure_reason: ErasureReason | None = None
     lost_at: datetime | None = None
+    version: int = 1
+    correct_again: tuple[DataCategory, ...] = ()
+    is_held: bool = False
 
     @property
     def erase_after(self) -> datetime | None:
@@ -57,7 +62,7 @@ class Person:
 
     def is_kept_at(self, now: datetime) -> bool:
         """Whether the record is still there as of `now`: without a consent not after its time, job or no job."""
-        return self.erased_at is None and (self.erase_after is None or now < self.erase_after)
+        return self.erased_at is None and (self.is_held or self.erase_after is None or now < self.erase_after)
 
 
 def in_order(categories: Collection[DataCategory]) -> tuple[DataCategory, ...]:

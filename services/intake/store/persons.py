@@ -36,7 +36,9 @@ async def person(conn: Connection, case_id: UUID) -> Person | None:
     """One person, an erased one too."""
     row = await conn.fetchrow(
         """
-        select case_id, registered_by, key_id, registered_at, first_consent_at, erased_at, erasure_reason, lost_at
+        select case_id, registered_by, key_id, registered_at, first_consent_at, erased_at, erasure_reason, lost_at,
+               version, correct_again,
+               exists (select 1 from intake.held where held.case_id = person.case_id) as is_held
         from intake.person where case_id = $1
         """,
         case_id,
@@ -53,6 +55,9 @@ async def person(conn: Connection, case_id: UUID) -> Person | None:
         erased_at=row["erased_at"],
         erasure_reason=ErasureReason(reason) if reason else None,
         lost_at=row["lost_at"],
+        version=row["version"],
+        correct_again=tuple(map(DataCategory, row["correct_again"])),
+        is_held=row["is_held"],
     )
 
 
@@ -90,28 +95,13 @@ async def never_consented(conn: Connection, now: datetime, limit: int) -> Sequen
         """
         select case_id from intake.person
         where first_consent_at is null and erased_at is null and registered_at <= $1
+          and case_id not in (select case_id from intake.held)
         order by registered_at limit $2
         """,
         now - NEVER_CONSENTED_KEPT,
         limit,
     )
     return [CaseId(row["case_id"]) for row in rows]
-
-
-async def mark_erased_if_never_consented(conn: Connection, case_id: CaseId, now: datetime) -> UUID | None:
-    """Mark the person erased if the 72 hours without a consent are over; returns the id of the key to destroy."""
-    key_id: UUID | None = await conn.fetchval(
-        """
-        update intake.person set erased_at = $2, erasure_reason = $4
-        where case_id = $1 and first_consent_at is null and erased_at is null and registered_at <= $3
-        returning key_id
-        """,
-        case_id,
-        now,
-        now - NEVER_CONSENTED_KEPT,
-        ErasureReason.NEVER_CONSENTED,
-    )
-    return key_id
 
 
 async def mark_erased(conn: Connection, case_id: CaseId, at: datetime, reason: ErasureReason) -> None:
@@ -131,3 +121,30 @@ async def mark_erased(conn: Connection, case_id: CaseId, at: datetime, reason: E
 async def delete_sealed(conn: Connection, case_id: CaseId) -> None:
     """Empty the vault of a person."""
     await conn.execute("delete from intake.sealed where case_id = $1", case_id)
+
+
+async def replace_sealed(
+    conn: Connection, case_id: CaseId, categories: Iterable[DataCategory], sealed: Iterable[Sealed]
+) -> None:
+    """Put what is sealed anew in the place of these categories, and count the record's version up."""
+    await conn.execute(
+        "delete from intake.sealed where case_id = $1 and category = any($2::text[])", case_id, list(categories)
+    )
+    await insert_sealed(conn, case_id, sealed)
+    await conn.execute(
+        "update intake.person set version = version + 1, correct_again = '{}' where case_id = $1", case_id
+    )
+
+
+async def note_lost_correction(conn: Connection, case_id: CaseId, categories: Iterable[DataCategory]) -> bool:
+    """Note that these categories were corrected once and are as before; False where the person is not there."""
+    noted = await conn.fetchval(
+        """
+        update intake.person set version = version + 1, correct_again = array(
+            select distinct category from unnest(correct_again || $2::text[]) as category order by category)
+        where case_id = $1 and erased_at is null returning 1
+        """,
+        case_id,
+        list(categories),
+    )
+    return noted is not None

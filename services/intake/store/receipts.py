@@ -49,6 +49,15 @@ async def receipt(conn: Connection, receipt_id: UUID) -> Receipt | None:
     return _receipt(row) if row else None
 
 
+async def receipts_of_case(conn: Connection, case_id: CaseId) -> list[Receipt]:
+    """All receipts of a person, the earliest first."""
+    rows = await conn.fetch(
+        f"select {_COLUMNS} from intake.receipt where case_id = $1 order by made_at, receipt_id",  # noqa: S608  # fixed column names
+        case_id,
+    )
+    return [_receipt(row) for row in rows]
+
+
 async def block_receipt(conn: Connection, receipt_id: UUID, now: datetime) -> None:
     """From now on the code opens nothing; the first time stays."""
     await conn.execute(

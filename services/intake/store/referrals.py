@@ -1,5 +1,7 @@
 """Referrals as the bus told them."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from schemas import CaseId, ReferralId, UnitId
@@ -8,19 +10,20 @@ from services.chassis.db import Connection
 from services.intake.model.referrals import Referral
 
 
-async def upsert_referral(conn: Connection, referral: Referral) -> None:
-    """Note where a referral stands."""
+async def upsert_referral(conn: Connection, referral: Referral, at: datetime) -> None:
+    """Note where a referral stands, and since when."""
     await conn.execute(
         """
-        insert into intake.referral (referral_id, case_id, from_unit, to_unit, state)
-        values ($1, $2, $3, $4, $5)
-        on conflict (referral_id) do update set state = excluded.state
+        insert into intake.referral (referral_id, case_id, from_unit, to_unit, state, changed_at)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict (referral_id) do update set state = excluded.state, changed_at = excluded.changed_at
         """,
         referral.referral_id,
         referral.case_id,
         referral.from_unit,
         referral.to_unit,
         referral.state,
+        at,
     )
 
 
@@ -30,8 +33,19 @@ async def referral(conn: Connection, referral_id: UUID) -> Referral | None:
         "select referral_id, case_id, from_unit, to_unit, state from intake.referral where referral_id = $1",
         referral_id,
     )
-    if row is None:
-        return None
+    return _referral(row) if row else None
+
+
+async def referrals_of_case(conn: Connection, case_id: CaseId) -> list[Referral]:
+    """All referrals of a person, the earliest id first."""
+    rows = await conn.fetch(
+        "select referral_id, case_id, from_unit, to_unit, state from intake.referral where case_id = $1 order by 1",
+        case_id,
+    )
+    return [_referral(row) for row in rows]
+
+
+def _referral(row: Any) -> Referral:
     return Referral(
         referral_id=ReferralId(row["referral_id"]),
         case_id=CaseId(row["case_id"]),

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from schemas import ConsentId, UnitId
+from schemas import CaseId, ConsentId, UnitId
 from services.chassis.db import Connection
 from services.intake.model.tasks import Task, TaskKind
 
@@ -31,6 +31,18 @@ async def task(conn: Connection, task_id: UUID) -> Task | None:
     """One task, a done one too."""
     row = await conn.fetchrow(f"select {_COLUMNS} from intake.task where task_id = $1", task_id)  # noqa: S608  # fixed column names
     return _task(row) if row else None
+
+
+async def tasks_of_case(conn: Connection, case_id: CaseId) -> list[Task]:
+    """What was to do about a person's consents, done or not, the first due first."""
+    rows = await conn.fetch(
+        f"""
+        select {_COLUMNS} from intake.task
+        where consent_id in (select consent_id from intake.consent where case_id = $1) order by due_on, task_id
+        """,  # noqa: S608  # fixed column names
+        case_id,
+    )
+    return [_task(row) for row in rows]
 
 
 async def open_tasks(conn: Connection, unit: UnitId, after: tuple[date, UUID] | None, limit: int) -> list[Task]:

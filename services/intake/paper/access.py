@@ -1,0 +1,125 @@
+"""The answer to an access request as a page to read and print, in German."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import date, datetime
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from schemas import UnitId
+from schemas.partner_file import Partners
+from services.intake.paper.wording import GERMAN, unit_name, wording
+
+TOLD: Mapping[str, str] = {
+    "lotse.consent.given.v1": "dass Sie eingewilligt haben",
+    "lotse.consent.renewed.v1": "dass Sie Ihre Einwilligung verlängert haben",
+    "lotse.consent.expiring.v1": "dass Ihre Einwilligung bald abläuft",
+    "lotse.consent.expired.v1": "dass Ihre Einwilligung abgelaufen ist",
+    "lotse.consent.withdrawn.v1": "dass Sie Ihre Einwilligung widerrufen haben",
+    "lotse.consent.revoked.v1": "dass eine Stelle Ihre Einwilligung beendet hat",
+    "lotse.consent.invalidated.v1": "dass Ihre Einwilligung ungültig war",
+    "lotse.referral.requested.v1": "dass Sie weitergeleitet werden",
+    "lotse.referral.received.v1": "dass die Weiterleitung angekommen ist",
+    "lotse.referral.accepted.v1": "dass die Beratungsstelle Sie annimmt",
+    "lotse.referral.rejected.v1": "dass die Beratungsstelle Sie nicht annehmen kann",
+    "lotse.referral.started.v1": "dass die Beratung begonnen hat",
+    "lotse.referral.completed.v1": "dass die Beratung abgeschlossen ist",
+    "lotse.referral.ended.v1": "dass die Weiterleitung beendet ist",
+    "lotse.referral.status_shared.v1": "wie es um Ihre Weiterleitung steht",
+    "lotse.person.corrected.v1": "dass Angaben über Sie berichtigt wurden",
+    "lotse.person.erased.v1": "dass Ihre Angaben gelöscht wurden",
+}
+"""What a partner learned by each kind of event."""
+
+SAID: Mapping[str, str] = {
+    "name": "Name",
+    "kind": "Kontaktweg",
+    "value": "erreichbar unter",
+    "language": "Sprache",
+    "interpreter": "Dolmetschen gewünscht",
+    "birth_date": "Geburtsdatum",
+    "age_band": "Alter",
+    "needs": "was Sie brauchen, um kommen zu können",
+}
+WORDS: Mapping[str, str] = {
+    "requested": "gefragt",
+    "given": "erteilt",
+    "renewed": "verlängert",
+    "expired": "abgelaufen",
+    "withdrawn": "widerrufen",
+    "revoked": "von einer Stelle beendet",
+    "invalidated": "für ungültig erklärt",
+    "deleted": "gelöscht",
+    "restricted": "nur noch für das gesetzlich Nötige aufbewahrt",
+    "kept-by-law": "behalten, weil ein Gesetz es verlangt",
+    "nothing-stored": "nichts gespeichert gehabt",
+    "legal-claim": "für einen Rechtsanspruch",
+    "supervisory-request": "weil eine Aufsichtsbehörde oder ein Gericht es verlangt",
+    "person-wishes": "weil Sie es wünschen",
+    "renew": "Sie nach einer Verlängerung fragen",
+    "ask-again-at-15": "Sie selbst fragen, weil Sie 15 geworden sind",
+    "destroy-sheet": "das unterschriebene Blatt vernichten",
+    "phone": "Telefon",
+    "email": "E-Mail",
+    "post": "Post",
+    "paper": "auf Papier",
+    "signature-pad": "auf einem Unterschriftenfeld",
+    "electronic-click": "mit einem Klick",
+    "oral-documented": "mündlich, aufgeschrieben",
+    "self": "von Ihnen selbst",
+    "guardian": "von Ihren Sorgeberechtigten",
+    "legal-carer": "von Ihrer rechtlichen Betreuung",
+}
+"""Codes as somebody reads them who does not know them; one that is missing is shown as it is."""
+
+STYLE = (resources.files("services.intake.paper") / "templates" / "access.css").read_text(encoding="utf-8")
+_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_TEMPLATES = Environment(
+    loader=PackageLoader("services.intake.paper"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+def access_page(answer: Mapping[str, Any], partners: Partners) -> tuple[str, Mapping[str, str]]:
+    """The page and its headers. answer: the JSON of the answer."""
+    words = wording(GERMAN)
+
+    def moment(said: str | None) -> str:
+        return words.time(datetime.fromisoformat(said)) if said else "unbekannt"
+
+    def day(said: str) -> str:
+        return date.fromisoformat(said[:10]).strftime(words.day)
+
+    def plain(value: Any) -> str:
+        if isinstance(value, bool):
+            return "ja" if value else "nein"
+        return words.separator.join(map(plain, value)) if isinstance(value, list) else WORDS.get(value, str(value))
+
+    def unit(said: str) -> str:
+        return unit_name(partners, UnitId(said))
+
+    def partner(slug: str) -> str:
+        return partners.partner(slug).legal_name if slug in partners.slugs else slug
+
+    html = _TEMPLATES.get_template("access.html").render(
+        a=answer,
+        style=STYLE,
+        scope=words.scope,
+        category=words.category,
+        told=TOLD,
+        said=SAID,
+        moment=moment,
+        day=day,
+        plain=plain,
+        unit=unit,
+        partner=partner,
+    )
+    return html, HEADERS
