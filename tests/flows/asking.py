@@ -96,6 +96,23 @@ async def a_person(intake: Running) -> Ask:
     return lambda unit: Request(f"/v1/persons/{reference(intake, unit, case_id)}")
 
 
+async def a_correction(intake: Running) -> Ask:
+    asked = await a_person(intake)
+    return lambda unit: Request(asked(unit).path, people.a_person(name="Anders"), {"If-Match": '"1"'})
+
+
+async def a_hold(intake: Running) -> Ask:
+    case_ref = await Desk(intake).register(CITY)
+    body = {"ground": "legal-claim"}
+    answer = await Desk(intake).post(CITY, f"/v1/persons/{case_ref}/holds", body, role="commissioner")
+    case, hold = [
+        intake.context.references.resolve("stadt-koblenz", each) for each in (case_ref, answer.json()["hold_ref"])
+    ]
+    return lambda unit: Request(
+        f"/v1/persons/{reference(intake, unit, case)}/holds/{reference(intake, unit, hold)}/release", {}
+    )
+
+
 async def consents_of_a_person(intake: Running) -> Ask:
     asked = await a_person(intake)
     return lambda unit: Request(
@@ -298,6 +315,11 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "GET /v1/consents/{consent_ref}/termination": Way(the_end_of_a_consent),
         "POST /v1/persons/{case_ref}/receipts": Way(done_to(a_person, "receipts", {"language": "de"})),
         "POST /v1/receipts/{receipt_ref}/block": Way(a_receipt),
+        "GET /v1/persons/{case_ref}/access": Way(of_a_person("access")),
+        "PUT /v1/persons/{case_ref}": Way(a_correction),
+        "POST /v1/persons/{case_ref}/erase": Way(done_to(a_person, "erase", {})),
+        "POST /v1/persons/{case_ref}/holds": Way(done_to(a_person, "holds", {"ground": "legal-claim"})),
+        "POST /v1/persons/{case_ref}/holds/{hold_ref}/release": Way(a_hold),
         "GET /v1/referrals/{referral_id}/person": Way(at_the_gate, AWO),
         "POST /v1/refusals": own("/v1/refusals", {"language": "ar"}),
         "GET /v1/notices": Way(

@@ -112,7 +112,16 @@ def test_golden_sample_is_read_with_every_value_in_its_place(path: Path) -> None
     """What was once written stays readable for ever."""
     read = decode(type_of(path), path.read_bytes()).model_dump(mode="json")
     golden = json.loads(path.read_bytes())
-    assert {field: read[field] for field in golden} == golden
+    assert as_far_as(golden, read) == golden
+
+
+def as_far_as(golden: Any, read: Any) -> Any:
+    """What was read, without the fields that came later."""
+    if isinstance(golden, dict):
+        return {field: as_far_as(value, read[field]) for field, value in golden.items()}
+    if isinstance(golden, list) and len(golden) == len(read):
+        return [as_far_as(*pair) for pair in zip(golden, read, strict=True)]
+    return read
 
 
 @pytest.mark.parametrize("event_class", contract_events(), ids=lambda each: each.event_type)
