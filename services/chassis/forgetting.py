@@ -1,13 +1,18 @@
 """Jobs that forget rows when their time is over."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+from schemas import CaseId, Topic
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.schedule import Job
 
 ROWS_A_BATCH = 1000
+
+FindCases: TypeAlias = Callable[[Connection, datetime, int], Awaitable[Sequence[CaseId]]]
+ForgetCase: TypeAlias = Callable[[Connection, CaseId], Awaitable[None]]
 
 
 def forget_old(name: str, table: str, column: str, kept: timedelta) -> Job:
@@ -31,6 +36,24 @@ def forget_old(name: str, table: str, column: str, kept: timedelta) -> Job:
         await conn.execute(delete_old, now - kept, ROWS_A_BATCH)
 
     return Job(name, timedelta(hours=1), find, _no_keys, forget)
+
+
+def forget_erased_cases(kept: timedelta, find: FindCases, forget: ForgetCase) -> Job:
+    """A job that every hour forgets what a service still has of cases that were erased so long ago.
+
+    find: up to so many cases that were erased before a time and have something left.
+    """
+
+    async def due(conn: Connection, now: datetime, limit: int) -> Sequence[CaseId]:
+        return await find(conn, now - kept, limit)
+
+    async def act(conn: Connection, case_id: CaseId, _now: datetime) -> None:
+        await forget(conn, case_id)
+
+    def keys(case_id: CaseId) -> Sequence[Key]:
+        return [Key(Topic.CASES, str(case_id))]
+
+    return Job("forget-erased-cases", timedelta(hours=1), due, keys, act)
 
 
 def _no_keys(_batch: int) -> Sequence[Key]:

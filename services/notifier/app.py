@@ -5,6 +5,7 @@ from services.chassis.app import run
 from services.chassis.context import Service
 from services.notifier.api import ROUTERS
 from services.notifier.handlers import adoption, handlers
+from services.notifier.jobs import jobs
 from services.notifier.measures import observe
 
 SERVICE = Service(
@@ -12,6 +13,7 @@ SERVICE = Service(
     title="Lotse: notifier",
     routers=ROUTERS,
     handlers=handlers,
+    jobs=jobs,
     resources=open_agreement,
     adoption=adoption,
     observe=observe,

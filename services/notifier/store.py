@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, ReferralEnded, UnitId
+from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, ReferralEnded, Topic, UnitId
 from schemas.codes import RecallAction, Scope
 from services.chassis.db import Connection
 from services.notifier.model import Consent, Found, Trace
@@ -345,3 +345,27 @@ async def count_open_recalls(conn: Connection) -> tuple[int, int]:
 
 def _recall(row: Mapping[str, Any]) -> RecallRow:
     return RecallRow(**{**row, "action": RecallAction(row["action"]) if row["action"] else None})
+
+
+async def cases_erased_before(conn: Connection, before: datetime, limit: int) -> Sequence[CaseId]:
+    """Cases of persons erased before that time of which the ledger knows still."""
+    rows = await conn.fetch(
+        """
+        select case_id from notifier.erased_case
+        where erased_at < $1
+          and (exists (select 1 from notifier.told where topic = $3 and key = erased_case.case_id::text)
+               or case_id in (select case_id from notifier.consent))
+        order by erased_at limit $2
+        """,
+        before,
+        limit,
+        Topic.CASES,
+    )
+    return [CaseId(row["case_id"]) for row in rows]
+
+
+async def forget_case(conn: Connection, case_id: CaseId) -> None:
+    """Take away who was told what of a case, its consents, and the recalls that were answered; its end stays."""
+    await conn.execute("delete from notifier.told where topic = $1 and key = $2", Topic.CASES, str(case_id))
+    await conn.execute("delete from notifier.consent where case_id = $1", case_id)
+    await conn.execute("delete from notifier.recall where case_id = $1 and action is not null", case_id)

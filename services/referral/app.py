@@ -7,6 +7,7 @@ from services.chassis.context import Context, Service
 from services.chassis.handling import Handlers
 from services.referral.api import ROUTERS
 from services.referral.handlers import ADOPTION, HANDLERS, on_run
+from services.referral.jobs import jobs
 
 
 def _handlers(_context: Context) -> Handlers:
@@ -22,6 +23,7 @@ SERVICE = Service(
     title="Lotse: directory and referrals",
     routers=ROUTERS,
     handlers=_handlers,
+    jobs=jobs,
     adoption=_adoption,
 )
 

@@ -1,4 +1,4 @@
-"""An access request is answered in full: each column that can hold something about a person is shown, or says why not."""
+"""An access request is answered in full: each column that can hold something of a person is shown, or says why not."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta

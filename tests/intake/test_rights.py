@@ -7,8 +7,35 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from schemas import ConsentWithdrawn, PersonCorrected, PersonErased
-from schemas.codes import DataCategory, EndMode, ErasureReason
+from schemas import (
+    EVENTS,
+    CaseEvent,
+    CaseId,
+    ConsentWithdrawn,
+    EventId,
+    PartnerInformed,
+    PartnerSlug,
+    PersonCorrected,
+    PersonErased,
+    new_id,
+)
+from schemas.codes import (
+    AccessibilityNeed,
+    AgeBand,
+    ChannelKind,
+    Code,
+    ConsentForm,
+    ConsentState,
+    DataCategory,
+    EndMode,
+    ErasureReason,
+    GivenBy,
+    HoldGround,
+    InterpreterKind,
+    RecallAction,
+)
+from schemas.delivery import Told
+from services.intake.paper.access import TOLD, WORDS
 from tests.harness import REFERRAL
 from tests.intake.builders import (
     AWO,
@@ -209,7 +236,7 @@ async def test_an_erasure_ends_all_consents_and_leaves_nothing_of_what_was_said(
     assert [type(each) for each in ends] == [ConsentWithdrawn, ConsentWithdrawn, PersonErased]
     assert (ends[-1].reason, ends[-1].acted_by) == (ErasureReason.REQUESTED, "stadt-koblenz")
     for table in ("sealed", "receipt", "told"):
-        assert await desk.intake.rows(f"select * from intake.{table}") == []
+        assert await desk.intake.rows(f"select * from intake.{table}") == []  # noqa: S608 - fixed names
     (queued,) = await desk.intake.rows("select * from intake.key_to_destroy")
     (person,) = await desk.intake.rows("select * from intake.person")
     assert queued["key_id"] == person["key_id"]
@@ -278,7 +305,7 @@ async def test_a_clerk_sets_no_hold(desk: Desk) -> None:
 
 async def test_a_correction_that_a_restore_forgot_is_asked_for_again(desk: Desk) -> None:
     """What was said then is gone; the record says which categories to ask for, until somebody puts them right."""
-    case_ref, referral, _ = await desk.a_referred_person()
+    case_ref, _, _ = await desk.a_referred_person()
     lost = PersonCorrected(
         case_id=desk.case_id(case_ref),
         referral_id=a_referral(UUID(int=1)).referral_id,
@@ -347,7 +374,7 @@ async def test_proof_goes_after_the_end_of_the_third_year_with_all_that_names_th
     assert await desk.intake.run_job("forget-consent-proof") == 1
     assert await desk.intake.run_job("forget-erased-persons") == 1
     for table in ("person", "consent", "consent_event", "task", "referral", "recall", "legal_hold"):
-        assert await desk.intake.rows(f"select * from intake.{table}") == [], table
+        assert await desk.intake.rows(f"select * from intake.{table}") == [], table  # noqa: S608 - fixed names
 
 
 async def test_who_never_consented_leaves_no_trace_after_the_last_backup(desk: Desk) -> None:
@@ -360,3 +387,33 @@ async def test_who_never_consented_leaves_no_trace_after_the_last_backup(desk: D
     await desk.intake.move_clock(timedelta(days=40))
     assert await desk.intake.run_job("forget-erased-persons") == 1
     assert await desk.intake.rows("select * from intake.person") == []
+
+
+async def informed(desk: Desk, case_id: UUID, partner: str = "awo-rheinland") -> None:
+    """The notifier says that a partner was told of a referral."""
+    told = Told(event_id=EventId(new_id()), type="lotse.referral.requested.v1", number=1, case_id=CaseId(case_id))
+    event = PartnerInformed(partner=PartnerSlug(partner), events=(told,))
+    await desk.intake.feed(event, source="/koblenz/notifier/1")
+
+
+async def test_who_was_told_is_shown_until_the_erasure_and_not_noted_after_it(desk: Desk) -> None:
+    """What the notifier says of nobody, of somebody unknown and of somebody erased is not kept."""
+    case_ref = await desk.register()
+    case_id = desk.case_id(case_ref)
+    await informed(desk, case_id)
+    await informed(desk, UUID(int=7))
+    assert [(each["partner"], each["type"]) for each in (await access(desk, case_ref))["told"]] == [
+        ("awo-rheinland", "lotse.referral.requested.v1")
+    ]
+    await erase(desk, case_ref)
+    await informed(desk, case_id, "stadt-koblenz")
+    assert await desk.intake.rows("select * from intake.told") == []
+
+
+def test_every_event_about_a_person_has_its_words_on_the_page() -> None:
+    """And every code that the page shows."""
+    about_persons = {name for name, each in EVENTS.items() if issubclass(each, CaseEvent) and each.audience}
+    assert sorted(about_persons - TOLD.keys()) == []
+    shown: list[type[Code]] = [RecallAction, HoldGround, ConsentForm, GivenBy, ChannelKind, ConsentState]
+    shown += [AgeBand, AccessibilityNeed, InterpreterKind]
+    assert sorted({code for each in shown for code in each.writable()} - WORDS.keys()) == []

@@ -19,6 +19,7 @@ from schemas import (
     OfferId,
     OfferPublished,
     PartnerSlug,
+    PersonCorrected,
     PersonDisclosed,
     PersonErased,
     ReferralAccepted,
@@ -176,6 +177,18 @@ class Story:
             data_categories=(DataCategory.IDENTITY,),
             acted_by=AWO,
         )
+
+    def corrected(self, **more: Any) -> PersonCorrected:
+        """What AWO fetched was put right at the City."""
+        said = {
+            "case_id": self.case_id,
+            "referral_id": self.referral_id,
+            "from_unit": CITY_UNIT,
+            "to_unit": AWO_UNIT,
+            "data_categories": (DataCategory.CONTACT,),
+            "acted_by": CITY,
+        }
+        return PersonCorrected(**{**said, **more})
 
     def erased(self) -> PersonErased:
         """The person's record is gone."""

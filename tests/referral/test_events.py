@@ -8,6 +8,7 @@ import pytest
 
 from schemas import ReferralEnded, ReferralReceived, ReferralStatusShared, new_id
 from schemas.codes import EndMode, EndReason, Outcome, ReferralState, Scope
+from services.referral.jobs import ERASED_KEPT
 from tests.referral.builders import (
     AWO,
     CARITAS_MBE,
@@ -273,3 +274,17 @@ async def test_a_consent_that_opens_nothing_is_not_answered(lotse: Lotse) -> Non
     other = a_consent(case_id, from_unit=CARITAS_MBE, to_unit=CITY, scope=Scope.FEEDBACK_STATUS)
     await lotse.running.feed(other, a_consent(case_id))
     assert await lotse.kinds() == before
+
+
+async def test_the_referrals_of_an_erased_person_are_forgotten_with_the_last_backup(lotse: Lotse) -> None:
+    """Those of others stay, and nothing brings the erased ones back."""
+    gone, kept = a_case(), a_case()
+    of_gone, of_kept = await lotse.referral(gone), await lotse.referral(kept)
+    await lotse.running.feed(erased(gone))
+    await lotse.running.move_clock(ERASED_KEPT - timedelta(days=1))
+    assert await lotse.running.run_job("forget-erased-cases") == 0
+    await lotse.running.move_clock(ERASED_KEPT + timedelta(days=1))
+    assert await lotse.running.run_job("forget-erased-cases") == 1
+    answers = [await lotse.get(f"/v1/referrals/{each}") for each in (of_gone, of_kept)]
+    assert [each.status_code for each in answers] == [404, 200]
+    assert await lotse.running.run_job("forget-erased-cases") == 0

@@ -146,3 +146,21 @@ def _last_shared(row: Mapping[str, Any]) -> SharedStatus | None:
 
 def _code(codes: type[C], stored: str | None) -> C | None:
     return None if stored is None else codes(stored)
+
+
+async def cases_erased_before(conn: Connection, before: datetime, limit: int) -> Sequence[CaseId]:
+    """Cases of persons erased before that time of which there are referrals still."""
+    rows = await conn.fetch(
+        """
+        select case_id from referral.erased_case
+        where erased_at < $1 and case_id in (select case_id from referral.referral) order by erased_at limit $2
+        """,
+        before,
+        limit,
+    )
+    return [CaseId(row["case_id"]) for row in rows]
+
+
+async def delete_referrals_of(conn: Connection, case_id: CaseId) -> None:
+    """Take away all referrals of a case."""
+    await conn.execute("delete from referral.referral where case_id = $1", case_id)
