@@ -2,6 +2,7 @@
 
 from schemas import (
     EVENTS,
+    PartnerInformed,
     RecallAcknowledged,
     RecallOpened,
     ReferralAccepted,
@@ -26,7 +27,7 @@ async def states(desk: Desk) -> list[str]:
 def test_every_event_of_a_referral_is_handled() -> None:
     """One that were left out would leave the gate open behind it."""
     of_referrals = {each for each in EVENTS.values() if issubclass(each, ReferralEvent)}
-    assert set(HANDLERS) == {*of_referrals, RecallOpened, RecallAcknowledged}
+    assert set(HANDLERS) == {*of_referrals, PartnerInformed, RecallOpened, RecallAcknowledged}
 
 
 async def test_a_referral_is_followed_from_event_to_event(desk: Desk) -> None:

@@ -33,6 +33,7 @@ from tests.conftest import CreateDatabase
 from tests.harness import ROOT
 from tests.intake.builders import AWO, CARITAS_MBE, CITY, NAME, PHONE, Desk, a_consent
 from tests.intake.test_receipts import PIN, hand_out
+from tests.intake.test_rights import informed
 
 ROLE, PASSWORD = "test_page", "page"
 SECRET = bytes(32)
@@ -402,3 +403,16 @@ def test_wrong_settings_are_named_and_not_repeated(tmp_path: Path, monkeypatch: 
         read_page_secret(tmp_path / "none")
     (tmp_path / "secret").write_text("00" * 32)
     assert read_page_secret(tmp_path / "secret") == SECRET
+
+
+async def test_the_page_says_who_was_told_what(desk: Desk, browser: httpx2.AsyncClient) -> None:
+    """By the organisation's name and in the language of the page; nobody at first."""
+    case_ref = await desk.register()
+    await desk.consent(case_ref)
+    await enter(browser, (await hand_out(desk, case_ref)).json()["code"])
+    assert "Lotse hat noch niemandem etwas mitgeteilt." in (await browser.get("/de/consents")).text
+    await informed(desk, desk.case_id(case_ref))
+    for language, said in (("de", "dass Sie weitergeleitet werden"), ("ar", "أنه تتم إحالتك")):
+        page = (await browser.get(f"/{language}/consents")).text
+        assert said in page
+        assert "Arbeiterwohlfahrt" in page

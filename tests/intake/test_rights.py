@@ -35,7 +35,8 @@ from schemas.codes import (
     RecallAction,
 )
 from schemas.delivery import Told
-from services.intake.paper.access import TOLD, WORDS
+from services.intake.paper.access import WORDS
+from services.intake.paper.wording import LANGUAGES, wording
 from tests.harness import REFERRAL
 from tests.intake.builders import (
     AWO,
@@ -413,7 +414,8 @@ async def test_who_was_told_is_shown_until_the_erasure_and_not_noted_after_it(de
 def test_every_event_about_a_person_has_its_words_on_the_page() -> None:
     """And every code that the page shows."""
     about_persons = {name for name, each in EVENTS.items() if issubclass(each, CaseEvent) and each.audience}
-    assert sorted(about_persons - TOLD.keys()) == []
+    for language in LANGUAGES:
+        assert sorted(about_persons - wording(language).told.keys()) == []
     shown: list[type[Code]] = [RecallAction, HoldGround, ConsentForm, GivenBy, ChannelKind, ConsentState]
     shown += [AgeBand, AccessibilityNeed, InterpreterKind]
     assert sorted({code for each in shown for code in each.writable()} - WORDS.keys()) == []

@@ -206,6 +206,7 @@ async def _overview(request: Request) -> Response:
     async with page.database.reading() as conn:
         found = await consents.consents_of_case(conn, visit.receipt.case_id)
         fetches = await store.fetches(conn, visit.receipt.receipt_id)
+        told = await store.told(conn, visit.receipt.receipt_id)
     answered = [each for each in found if each.state is not ConsentState.REQUESTED]
     valid = [each for each in answered if each.is_valid_at(visit.now)]
     over = [each for each in answered if not each.is_valid_at(visit.now)]
@@ -216,6 +217,7 @@ async def _overview(request: Request) -> Response:
         valid=[views.about(each, visit.receipt, page.signer, words, page.partners) for each in valid],
         ended=[views.ended(each, words, page.partners, visit.now) for each in over],
         fetches=[views.fetched(each, words, page.partners) for each in fetches],
+        told=[views.told(each, words, page.partners) for each in told],
         token=page.signer.form_token(visit.session, "leave"),
         done="done" in request.query_params,
     )

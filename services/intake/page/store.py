@@ -9,6 +9,7 @@ from schemas import CaseId, UnitId
 from schemas.codes import DataCategory
 from services.chassis.db import Connection
 from services.intake.store.receipts import Fetch
+from services.intake.store.rights import Telling
 
 FREE_TRIES = 5
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=15), timedelta(hours=24)
@@ -54,6 +55,18 @@ async def fetches(conn: Connection, receipt_id: UUID) -> Sequence[Fetch]:
         Fetch(row["disclosed_at"], UnitId(row["to_unit"]), tuple(map(DataCategory, row["data_categories"])))
         for row in rows
     ]
+
+
+async def told(conn: Connection, receipt_id: UUID) -> Sequence[Telling]:
+    """Whom the partners' streams told of the person of a receipt, the latest first."""
+    rows = await conn.fetch(
+        """
+        select told_at as at, partner, type from page.told where receipt_id = $1
+        order by told_at desc, type, partner limit 200
+        """,
+        receipt_id,
+    )
+    return [Telling(**row) for row in rows]
 
 
 async def count_try(conn: Connection, subject: bytes, free: int, now: datetime) -> bool:

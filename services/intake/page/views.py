@@ -11,8 +11,17 @@ from schemas.partner_file import Partners
 from services.intake.model.consents import Consent
 from services.intake.page.sessions import Signer
 from services.intake.page.store import OpenReceipt
-from services.intake.paper.wording import LANGUAGES, Wording, consent_rows, ended_rows, unit_name, wording
+from services.intake.paper.wording import (
+    LANGUAGES,
+    Wording,
+    consent_rows,
+    ended_rows,
+    partner_name,
+    unit_name,
+    wording,
+)
 from services.intake.store.receipts import Fetch
+from services.intake.store.rights import Telling
 
 TEMPLATES = Environment(
     loader=PackageLoader("services.intake.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -51,3 +60,9 @@ def fetched(fetch: Fetch, words: Wording, partners: Partners) -> Mapping[str, st
     """That somebody fetched something."""
     what = words.separator.join(words.category[each] for each in fetch.data_categories)
     return {"at": words.time(fetch.at), "unit": unit_name(partners, fetch.unit), "what": what}
+
+
+def told(telling: Telling, words: Wording, partners: Partners) -> Mapping[str, str]:
+    """That somebody was told something; what an event of a later kind says is left to the office to explain."""
+    what = words.told.get(telling.type, telling.type)
+    return {"at": words.time(telling.at), "unit": partner_name(partners, telling.partner), "what": what}

@@ -11,28 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas import UnitId
 from schemas.partner_file import Partners
-from services.intake.paper.wording import GERMAN, unit_name, wording
-
-TOLD: Mapping[str, str] = {
-    "lotse.consent.given.v1": "dass Sie eingewilligt haben",
-    "lotse.consent.renewed.v1": "dass Sie Ihre Einwilligung verlängert haben",
-    "lotse.consent.expiring.v1": "dass Ihre Einwilligung bald abläuft",
-    "lotse.consent.expired.v1": "dass Ihre Einwilligung abgelaufen ist",
-    "lotse.consent.withdrawn.v1": "dass Sie Ihre Einwilligung widerrufen haben",
-    "lotse.consent.revoked.v1": "dass eine Stelle Ihre Einwilligung beendet hat",
-    "lotse.consent.invalidated.v1": "dass Ihre Einwilligung ungültig war",
-    "lotse.referral.requested.v1": "dass Sie weitergeleitet werden",
-    "lotse.referral.received.v1": "dass die Weiterleitung angekommen ist",
-    "lotse.referral.accepted.v1": "dass die Beratungsstelle Sie annimmt",
-    "lotse.referral.rejected.v1": "dass die Beratungsstelle Sie nicht annehmen kann",
-    "lotse.referral.started.v1": "dass die Beratung begonnen hat",
-    "lotse.referral.completed.v1": "dass die Beratung abgeschlossen ist",
-    "lotse.referral.ended.v1": "dass die Weiterleitung beendet ist",
-    "lotse.referral.status_shared.v1": "wie es um Ihre Weiterleitung steht",
-    "lotse.person.corrected.v1": "dass Angaben über Sie berichtigt wurden",
-    "lotse.person.erased.v1": "dass Ihre Angaben gelöscht wurden",
-}
-"""What a partner learned by each kind of event."""
+from services.intake.paper.wording import GERMAN, partner_name, unit_name, wording
 
 SAID: Mapping[str, str] = {
     "name": "Name",
@@ -125,14 +104,14 @@ def access_page(answer: Mapping[str, Any], partners: Partners) -> tuple[str, Map
         return unit_name(partners, UnitId(said))
 
     def partner(slug: str) -> str:
-        return partners.partner(slug).legal_name if slug in partners.slugs else slug
+        return partner_name(partners, slug)
 
     html = _TEMPLATES.get_template("access.html").render(
         a=answer,
         style=STYLE,
         scope=words.scope,
         category=words.category,
-        told=TOLD,
+        told=words.told,
         said=SAID,
         moment=moment,
         day=day,

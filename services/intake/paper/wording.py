@@ -22,6 +22,7 @@ GERMAN = "de"
 
 class Wording(BaseModel):
     """All texts in one language. day, moment: how strftime writes a date, and a date with its time.
+    told: what somebody learns by an event, by its type.
 
     direction: of the script. The tables name what the codes mean to somebody who does not know them.
     """
@@ -38,6 +39,7 @@ class Wording(BaseModel):
     category: Mapping[DataCategory, str]
     state: Mapping[ConsentState, str]
     channel: Mapping[WithdrawalChannel, str]
+    told: Mapping[str, str]
     label: Mapping[str, str]
     receipt: Mapping[str, str]
     termination: Mapping[str, str]
@@ -83,6 +85,11 @@ def unit_name(partners: Partners, unit: UnitId) -> str:
     """An office as people know it; one that has left the agreement by what it was called there."""
     known = partners.units.get(unit)
     return known.name if known else unit
+
+
+def partner_name(partners: Partners, slug: str) -> str:
+    """An organisation by its legal name; one that has left the agreement by what it was called there."""
+    return partners.partner(slug).legal_name if slug in partners.slugs else slug
 
 
 def consent_rows(consent: Consent, words: Wording, partners: Partners) -> list[Row]:

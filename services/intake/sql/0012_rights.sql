@@ -11,6 +11,27 @@ create table intake.told (
 );
 create index told_case on intake.told (case_id, told_at);
 
+-- The same for the person's own page.
+create view page.told as
+select receipt.receipt_id, told.told_at, told.partner, told.type
+from intake.told
+join intake.receipt using (case_id);
+
+-- As before, and what was told. A role that was let in before is let in again by `lotse apply` or by hand.
+create or replace function page.let_in(role text) returns void language plpgsql as
+$$
+begin
+    execute format('grant usage on schema page, intake, chassis to %I', role);
+    execute format('grant select on page.receipt, page.fetch, page.told to %I', role);
+    execute format('grant select, insert, update, delete on page.attempt to %I', role);
+    execute format('grant select, insert, update on intake.consent, chassis.key to %I', role);
+    execute format('grant insert on intake.consent_event, chassis.outbox to %I', role);
+    execute format('grant select (event_id) on chassis.outbox to %I', role);
+    execute format('grant insert, select, update (done_at, done_by) on intake.task to %I', role);
+    execute format('grant select on chassis.identity, chassis.clock to %I', role);
+end
+$$;
+
 -- While one stands, nothing about the person is erased, neither on request nor by the clock.
 create table intake.legal_hold (
     hold_id     uuid primary key,
