@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     agreement_file: Path | None = None
     notices: Path | None = None
     page_url: HttpUrl | None = None
+    vault_operator_key: SecretStr | None = None
+    kms_url: HttpUrl | None = None
+    kms_key: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
     secrets_dir: Path
     issuers_file: Path
     agreement: str = Field("koblenz", pattern=r"^[a-z0-9-]+$")
@@ -62,6 +65,13 @@ class Settings(BaseSettings):
         if not path.is_file():
             raise ValueError(f"{path} is not a file")
         return path
+
+    @field_validator("kms_url")
+    @classmethod
+    def _over_tls(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and url.scheme != "https" and url.host not in ("127.0.0.1", "localhost", "[::1]"):
+            raise ValueError("keys and the token travel to it: it must begin with https://")
+        return url
 
     @model_validator(mode="after")
     def _user_with_password(self) -> "Settings":
@@ -113,10 +123,18 @@ def read_secret(settings: Settings, name: str) -> bytes:
 
     Raises StartError when the file is missing or is not hex; the value is never part of the message.
     """
+    try:
+        return bytes.fromhex(read_text_secret(settings, name))
+    except ValueError:
+        raise StartError(f"Secret file {settings.secrets_dir / name} must hold hex digits only.") from None
+
+
+def read_text_secret(settings: Settings, name: str) -> str:
+    """The same as the text that it is. Raises StartError when the file is missing or is no plain text."""
     path = settings.secrets_dir / name
     try:
-        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+        return path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         raise StartError(f"Secret file {path} is missing; `lotse apply` makes it.") from None
-    except ValueError:
-        raise StartError(f"Secret file {path} must hold hex digits only.") from None
+    except UnicodeDecodeError:
+        raise StartError(f"Secret file {path} must hold ASCII characters only.") from None

@@ -14,7 +14,7 @@ from services.chassis.db import Connection
 from services.chassis.patience import wait_for
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.intake.commands.consents import Setting
-from services.intake.commands.gate import fetch_key, key_of_person
+from services.intake.commands.gate import key_of_person, open_key
 from services.intake.commands.persons import age_of
 from services.intake.commands.referrals import received_referral
 from services.intake.model.asking import Terms
@@ -53,11 +53,13 @@ async def referral_to_act_on(context: Context, referral_id: ReferralId, caller: 
 
 
 async def data_key_of(context: Context, case_id: UUID) -> DataKey | Refusal:
-    """The key to what a person said, fetched before the transaction that needs it: it stands in another database."""
+    """The key to what a person said, opened before the transaction that needs it: it stands in another database.
+
+    The connection is given back before the other database is asked: its outage must not hold up withdrawals.
+    """
     async with context.database.reading() as conn:
         key_id = await key_of_person(conn, case_id)
-    key = key_id if isinstance(key_id, Refusal) else await fetch_key(vault_of(context), key_id)
-    return key if isinstance(key, Refusal) else vault_of(context).unwrap(key)
+    return key_id if isinstance(key_id, Refusal) else await open_key(vault_of(context), key_id)
 
 
 def notices_of(context: Context) -> Notices:

@@ -13,16 +13,14 @@ from schemas import ReferralId
 from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, LanguageTag
 from services.chassis import db
 from services.chassis.api import Caller, context_of
-from services.chassis.context import Context
 from services.chassis.keys import lock_keys
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented, refuse
-from services.intake.api.callers import referral_to_act_on, vault_of
+from services.intake.api.callers import data_key_of, referral_to_act_on
 from services.intake.api.fields import WrittenDate
-from services.intake.commands.gate import Fetcher, disclose, fetch_key, key_of_person
+from services.intake.commands.gate import Fetcher, disclose
 from services.intake.commands.persons import case_key
-from services.intake.model.referrals import Referral
-from services.intake.vault import WrappedKey, unseal
+from services.intake.vault import unseal
 
 log = structlog.get_logger()
 router = APIRouter(tags=["gate"])
@@ -86,7 +84,9 @@ async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response
     refuse(context.admission.refusal("recovering"))
     unit = unit_of(caller, context)
     referral = await referral_to_act_on(context, ReferralId(referral_id), caller, "fetch-person")
-    key = await _fetch_key(context, referral)
+    key = await data_key_of(context, referral.case_id)
+    if isinstance(key, Refusal):
+        raise Problem(key)
     fetcher = Fetcher(caller, partial(context.references.reference, caller.partner))
     case = case_key(referral.case_id)
     async with context.database.transaction() as conn:
@@ -95,20 +95,10 @@ async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response
         sealed = await disclose(conn, referral.referral_id, fetcher, parked=parked, now=now)
         if isinstance(sealed, Refusal):
             raise Problem(sealed)
-    opened = unseal(vault_of(context).unwrap(key), referral.case_id, sealed)
+    opened = unseal(key, referral.case_id, sealed)
     said = {category.value: value for category, value in opened.items()}
     log.info("person_disclosed", referral_id=str(referral_id), unit=unit, categories=sorted(said))
     return _answer({"referral_id": referral_id, "case_ref": fetcher.reference(referral.case_id), **said})
-
-
-async def _fetch_key(context: Context, referral: Referral) -> WrappedKey:
-    """The connection is given back before the other database is asked: its outage must not hold up withdrawals."""
-    async with context.database.reading() as conn:
-        key_id = await key_of_person(conn, referral.case_id)
-    key = key_id if isinstance(key_id, Refusal) else await fetch_key(vault_of(context), key_id)
-    if isinstance(key, Refusal):
-        raise Problem(key)
-    return key
 
 
 def _answer(content: dict[str, Any]) -> Response:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, StrictBool, model_validator
@@ -21,11 +22,12 @@ from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented, refuse
 from services.intake.api.callers import Reference, vault_of
 from services.intake.api.fields import Line, WrittenDate
-from services.intake.commands.persons import case_key, person_of, register_person, reserve_key
+from services.intake.commands.persons import KEY_GONE, case_key, person_of, register_person, reserve_key
 from services.intake.model.persons import Person
 from services.intake.store import persons as store
-from services.intake.vault import DataKey, new_data_key, seal
+from services.intake.vault import DataKey, WrapperAway, WrappingKeyLost, new_data_key, seal
 
+log = structlog.get_logger()
 router = APIRouter(tags=["persons"])
 
 
@@ -129,7 +131,11 @@ async def _make_key(context: Context) -> DataKey:
     data_key = new_data_key()
     async with context.database.transaction() as conn:
         await reserve_key(conn, data_key.key_id, await db.now(conn))
-    await vault_of(context).keep(data_key)
+    try:
+        await vault_of(context).keep(data_key)
+    except (WrapperAway, WrappingKeyLost) as error:
+        log.warning("kms_not_answering", error=str(error))
+        raise Problem(KEY_GONE) from None
     return data_key
 
 

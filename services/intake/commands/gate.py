@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from cryptography.exceptions import InvalidTag
 
 from schemas import PersonDisclosed, ReferralId, partner_of
 from schemas.disclosure_chain import Disclosure, Kind
@@ -19,7 +20,7 @@ from services.intake.model.consents import allowed_categories, transfers_valid_a
 from services.intake.model.persons import Sealed, in_order
 from services.intake.model.referrals import Referral
 from services.intake.store import consents, disclosures, persons
-from services.intake.vault import Vault, WrappedKey
+from services.intake.vault import DataKey, Vault, WrapperAway, WrappingKeyLost
 
 log = structlog.get_logger()
 
@@ -33,6 +34,8 @@ CASE_ON_HOLD = Refusal(
     503, "case-on-hold", "News of this case could not be read; nothing is handed out until an operator has mended it."
 )
 KEY_MISSING = Refusal(503, "not-available", "The data cannot be opened now; the operator has been told.")
+
+KMS_AWAY = Refusal(503, "not-available", "The data cannot be opened now. Try again in a moment.")
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,22 @@ async def key_of_person(conn: Connection, case_id: UUID) -> UUID | Refusal:
     return DATA_LOST if person.lost_at else person.key_id
 
 
-async def fetch_key(vault: Vault, key_id: UUID) -> WrappedKey | Refusal:
-    """Fetch the key as it is stored: before the gate's transaction, because it stands in another database."""
-    key = await vault.fetch(key_id)
+async def open_key(vault: Vault, key_id: UUID) -> DataKey | Refusal:
+    """Fetch and unwrap a key: before any transaction, because it stands in another database, or behind a KMS.
+
+    What cannot be opened stays shut, whatever the person allows.
+    """
+    try:
+        key = await vault.open(key_id)
+    except WrappingKeyLost as error:
+        log.error("wrapping_key_unknown", wrapped_by=str(error), key_id=str(key_id))
+        return KEY_MISSING
+    except InvalidTag:
+        log.error("data_key_broken", key_id=str(key_id))
+        return KEY_MISSING
+    except WrapperAway as error:
+        log.warning("kms_not_answering", error=str(error))
+        return KMS_AWAY
     if key is None:
         log.error("data_key_missing", key_id=str(key_id))
         return KEY_MISSING

@@ -1,0 +1,20 @@
+"""The vault: what persons said, sealed (sealing), under data keys in a database of their own (keys), each wrapped by
+the operator's key (wrapping) or by a KMS (kms).
+"""
+
+from services.intake.vault.keys import Rewrapped, Vault, open_vault
+from services.intake.vault.sealing import DataKey, Said, new_data_key, seal, unseal
+from services.intake.vault.wrapping import WrapperAway, WrappingKeyLost
+
+__all__ = [
+    "DataKey",
+    "Rewrapped",
+    "Said",
+    "Vault",
+    "WrapperAway",
+    "WrappingKeyLost",
+    "new_data_key",
+    "open_vault",
+    "seal",
+    "unseal",
+]
