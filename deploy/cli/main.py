@@ -18,6 +18,7 @@ from deploy.cli import (
     status,
     token,
     updown,
+    vault,
     watch,
 )
 from deploy.cli.screen import err
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command in (
     doctor,
     updown,
+    vault,
     demo,
     migrate,
     apply,

@@ -37,7 +37,7 @@ def _no_jobs(_context: Context) -> Sequence[Job]:
     return []
 
 
-async def _nothing_to_observe(_conn: Connection) -> None:
+async def _nothing_to_observe(_context: Context, _conn: Connection) -> None:
     return None
 
 
@@ -56,5 +56,5 @@ class Service:
     jobs: Callable[[Context], Sequence[Job]] = _no_jobs
     resources: Callable[[Context], AbstractAsyncContextManager[Any]] | None = field(default=None)
     adoption: Callable[[Context], Adoption] = _no_adoption
-    observe: Callable[[Connection], Awaitable[None]] = _nothing_to_observe
+    observe: Callable[[Context, Connection], Awaitable[None]] = _nothing_to_observe
     """Sets gauges that only this service has, from its database; called when Prometheus asks."""

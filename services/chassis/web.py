@@ -1,6 +1,7 @@
 """The HTTP side of a service: FastAPI with problems instead of its own errors, health and metrics."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -60,7 +61,7 @@ async def _ready(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     context: Context = request.app.state.context
-    return PlainTextResponse(await metrics.render(context.database, request.app.state.observe))
+    return PlainTextResponse(await metrics.render(context.database, partial(request.app.state.observe, context)))
 
 
 async def _not_valid(_request: Request, error: Any) -> Response:

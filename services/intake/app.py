@@ -5,6 +5,7 @@ from services.chassis.context import Service
 from services.intake.api import ROUTERS
 from services.intake.handlers import adoption, handlers
 from services.intake.jobs import jobs
+from services.intake.measures import observe
 from services.intake.resources import open_resources
 
 SERVICE = Service(
@@ -15,6 +16,7 @@ SERVICE = Service(
     jobs=jobs,
     resources=open_resources,
     adoption=adoption,
+    observe=observe,
 )
 
 if __name__ == "__main__":

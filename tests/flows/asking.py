@@ -315,6 +315,8 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "GET /v1/consents/{consent_ref}/termination": Way(the_end_of_a_consent),
         "POST /v1/persons/{case_ref}/receipts": Way(done_to(a_person, "receipts", {"language": "de"})),
         "POST /v1/receipts/{receipt_ref}/block": Way(a_receipt),
+        "GET /admin/vault": Way(always("/admin/vault")),
+        "POST /admin/vault/rotate": Way(always("/admin/vault/rotate", {"reason": "a test"})),
         "GET /v1/persons/{case_ref}/access": Way(of_a_person("access")),
         "PUT /v1/persons/{case_ref}": Way(a_correction),
         "POST /v1/persons/{case_ref}/erase": Way(done_to(a_person, "erase", {})),

@@ -13,6 +13,7 @@ from services.intake.api import (
     receipts,
     rights,
     tasks,
+    vault,
 )
 
 ROUTERS = (
@@ -28,4 +29,5 @@ ROUTERS = (
     gate.router,
     disclosures.router,
     propagation.router,
+    vault.router,
 )

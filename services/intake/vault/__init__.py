@@ -2,11 +2,12 @@
 the operator's key (wrapping) or by a KMS (kms).
 """
 
-from services.intake.vault.keys import Rewrapped, Vault, open_vault
+from services.intake.vault.keys import FIRST, Rewrapped, Vault, open_vault
 from services.intake.vault.sealing import DataKey, Said, new_data_key, seal, unseal
 from services.intake.vault.wrapping import WrapperAway, WrappingKeyLost
 
 __all__ = [
+    "FIRST",
     "DataKey",
     "Rewrapped",
     "Said",
