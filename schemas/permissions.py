@@ -91,7 +91,7 @@ TABLE = (
            "Look at a consent."),
     Action("hand-out-receipt",         "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Hand a person a receipt with a code for the person's own page, and block it."),
-    Action("answer-access-request",    "intake",        (UNIT,    UNIT,    NO,      UNIT,    UNIT,    NO),
+    Action("answer-access-request",    "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Give a person all that is kept about the person (Art. 15 and 20 DSGVO)."),
     Action("correct-person",           "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Put right what a person said."),

@@ -32,9 +32,10 @@ def test_relations_include_the_nearer_ones() -> None:
 
 def test_an_operator_sees_no_person_and_a_partner_no_machinery() -> None:
     """Two worlds that have no action in common."""
-    of_every_service = {action.id for action in TABLE if action.service == EVERY_SERVICE}
-    assert reaching(Role.OPERATOR) == of_every_service
-    assert all(reaching(role).isdisjoint(of_every_service) for role in PARTNERS_ROLES)
+    machinery = {action.id for action in TABLE if action.service == EVERY_SERVICE}
+    machinery |= {"look-at-vault-keys", "rotate-vault-keys"}
+    assert reaching(Role.OPERATOR) == machinery
+    assert all(reaching(role).isdisjoint(machinery) for role in PARTNERS_ROLES)
 
 
 def test_personal_data_is_the_services_and_casework_not_the_coordinations() -> None:
@@ -42,6 +43,7 @@ def test_personal_data_is_the_services_and_casework_not_the_coordinations() -> N
     fetching = {role for role in Role if "fetch-person" in reaching(role)}
     assert fetching == {Role.COUNSELLOR, Role.SYSTEM}
     casework = {"register-person", "read-person", "record-consent", "request-referral", "read-referrals"}
+    casework |= {"answer-access-request", "correct-person"}
     for role in (Role.COORDINATOR, Role.COMMISSIONER):
         assert reaching(role).isdisjoint(casework)
 
@@ -49,10 +51,11 @@ def test_personal_data_is_the_services_and_casework_not_the_coordinations() -> N
 def test_any_unit_of_the_partner_takes_a_withdrawal_whatever_the_role() -> None:
     """Withdrawing is as easy as giving; nothing else about a person crosses units.
 
-    The notices are about nobody, and the chain of what a partner fetched is the partner's.
+    The notices are about nobody, the chain of what a partner fetched is the partner's, and the keys are the operator's.
     """
     assert ACTIONS["withdraw-consent"].reach == dict.fromkeys(PARTNERS_ROLES, Relation.SAME_PARTNER)
     beyond = {
         action.id for action in TABLE if action.service == "intake" and set(action.reach.values()) - {Relation.OWN_UNIT}
     }
-    assert beyond == {"withdraw-consent", "read-notices", "read-own-disclosures"}
+    of_operators = {"look-at-vault-keys", "rotate-vault-keys"}
+    assert beyond - of_operators == {"withdraw-consent", "read-notices", "read-own-disclosures"}
