@@ -38,7 +38,7 @@ def status(url: Url = "", token_file: TokenFile = None) -> None:
         out.print(f"Last rotation: {last['at'][:19]} by {last['author']}, to {last['to_key']}: {last['reason']}")
     if waiting := sum(each["keys"] for each in keys if each["state"] in IN_USE):
         out.print(f"{waiting} data keys are not under the current key: `lotse vault rotate --reason ...`.")
-    else:
+    elif keys:
         out.print("0 keys under former keys: the former key can go.")
     if lost := sum(each["keys"] for each in keys if each["state"] == "unknown"):
         err.print(f"{lost} data keys are under a key that intake does not have: put it back as a former key.")
