@@ -20,7 +20,8 @@ def vault(stack: Stack, capsys: Any, *arguments: str) -> tuple[int, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOTSE_STATE_DIR", str(stack.layout.root))
         patch.setattr(sys, "argv", ["lotse", "vault", *arguments])
-        patch.setattr(screen.out, "_width", 200)
+        for each in (screen.out, screen.err):
+            patch.setattr(each, "_width", 200)
         with pytest.raises(SystemExit) as ended:
             main()
     said = capsys.readouterr()
