@@ -12,5 +12,7 @@ from tests.flows.world import World
 @pytest.fixture
 async def world(stack: Stack, services: dict[str, int]) -> AsyncIterator[World]:
     """The four services as processes on a real Kafka and PostgreSQL."""
-    async with httpx2.AsyncClient(timeout=20) as http:
+    # Shorter than the services keep an idle connection: else one would now and then be closed while it is taken up.
+    limits = httpx2.Limits(keepalive_expiry=1)
+    async with httpx2.AsyncClient(timeout=20, limits=limits) as http:
         yield World(stack, services, http)

@@ -3,8 +3,9 @@
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.flows.world import AWO, CITY, Heard, World, kind
 # `make soak` asks for 10,000.
 ROUNDS = int(os.environ.get("LOTSE_RACE_ROUNDS", "300"))
 AT_ONCE = 10
+
+Withdrawal = Callable[[], Awaitable[Any]]
 
 
 class Race:
@@ -34,7 +37,7 @@ class Race:
     async def _round(self, number: int) -> None:
         case_ref = await self.world.register()
         consent = await self.world.consent(case_ref, AWO)
-        withdrawal = self.world.do("intake", f"/v1/consents/{consent}/withdraw", CITY)
+        withdrawal = partial(self.world.do, "intake", f"/v1/consents/{consent}/withdraw", CITY)
         body = {"case_ref": case_ref, "offer_id": self.offer}
         if number % 3 == 0:
             await self._at_once(withdrawal, self.world.ask("POST", "referral", "/v1/referrals", CITY, body))
@@ -43,7 +46,7 @@ class Race:
             await (self._accepted if number % 3 == 1 else self._started)(referral, withdrawal)
         self.cases.append(case_ref)
 
-    async def _accepted(self, referral: str, withdrawal: Awaitable[Any]) -> None:
+    async def _accepted(self, referral: str, withdrawal: Withdrawal) -> None:
         """AWO fetches and accepts while the person takes back the word."""
         await self._at_once(
             withdrawal,
@@ -51,7 +54,7 @@ class Race:
             self.world.ask("POST", "referral", f"/v1/referrals/{referral}/accept", AWO),
         )
 
-    async def _started(self, referral: str, withdrawal: Awaitable[Any]) -> None:
+    async def _started(self, referral: str, withdrawal: Withdrawal) -> None:
         """The City may hear of the state, and AWO begins."""
         await self.world.do("referral", f"/v1/referrals/{referral}/accept", AWO)
         await self.world.feedback(referral)
@@ -60,8 +63,8 @@ class Race:
             withdrawal, self.world.ask("POST", "referral", f"/v1/referrals/{referral}/start", AWO, begun)
         )
 
-    async def _at_once(self, withdrawal: Awaitable[Any], *others: Awaitable[Any]) -> None:
-        _, *answers = await asyncio.gather(withdrawal, *others)
+    async def _at_once(self, withdrawal: Withdrawal, *others: Awaitable[Any]) -> None:
+        _, *answers = await asyncio.gather(withdrawal(), *others)
         self.answers.update(answer.status_code for answer in answers)
 
 
