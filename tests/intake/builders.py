@@ -1,7 +1,7 @@
 """Requests and events with sane defaults, and a desk that says them to intake."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -71,7 +71,7 @@ def asked_for(*consents: dict[str, Any]) -> dict[str, Any]:
 class Desk:
     """Says things to intake as the partners' people and systems would."""
 
-    intake: Running
+    intake: Running = field(repr=False)
 
     async def post(self, unit: str, path: str, body: Any = None, *, role: str = "clerk", key: str | None = None) -> Any:
         """A POST of somebody of that unit."""
