@@ -1,5 +1,5 @@
-"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load mix SECONDS RATE`,
-`load withdrawals SECONDS RATE`, `load hear SECONDS`.
+"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load fetches CONNECTIONS SECONDS`,
+`load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
 
 The mix tells two partners of each change on average: of 17 changes, 10 of an offer are told to three partners each,
 and the 7 of a referral (registered, consent, requested, accepted, feedback consent, started, completed) to four in all.
@@ -21,6 +21,7 @@ from tests.bench.real import cpu_seconds
 from tests.faults.people import AWO, CITY, PERSON, consent, offer_state, signed
 
 MIX_CONNECTIONS = 64
+PERSONS_EACH = 4
 Slot = Callable[[], Awaitable[bool]]
 
 
@@ -52,6 +53,41 @@ async def _own_offer(asker: Asker, number: int) -> tuple[str, str]:
 
         return f"/v1/offers/{uuid4()}", ""
     return f"/v1/offers/{made.body['offer_id']}", made.etag
+
+
+async def fetches(connections: int, seconds: float, warm_up: float = 2.0) -> dict[str, Any]:
+    """As many fetches at the gate as are answered, each connection of its own few persons in turn."""
+    told = world()
+    took: list[float] = []
+    ready = asyncio.Barrier(connections)
+
+    async def one(number: int) -> None:
+        asker = Asker(told["urls"], told["tokens"])
+        offer_id = (await _own_offer(asker, number))[0].rpartition("/")[2]
+        paths = [await _open_gate(asker, offer_id) for _ in range(PERSONS_EACH)]
+        await ready.wait()
+        begins = time.perf_counter() + warm_up
+        turn = 0
+        while (asked := time.perf_counter()) < begins + seconds:
+            turn += 1
+            await asker.do("GET", "intake", paths[turn % PERSONS_EACH], AWO, parse=False)
+            if asked > begins:
+                took.append(time.perf_counter() - asked)
+
+    await asyncio.gather(*(one(number) for number in range(connections)))
+    return {"rate": len(took) / seconds, "took": took[:: max(1, len(took) // 20000)], "cpu": cpu_seconds()}
+
+
+async def _open_gate(asker: Asker, offer_id: str) -> str:
+    """A person who consented and was referred to AWO, and whose referral intake knows: where AWO fetches."""
+    case_ref = (await asker.do("POST", "intake", "/v1/persons", CITY, PERSON)).body["case_ref"]
+    await asker.do("POST", "intake", f"/v1/persons/{case_ref}/consents", CITY, signed(consent(CITY, AWO, "transfer")))
+    said = {"case_ref": case_ref, "offer_id": offer_id}
+    made = await asker.once_known("referral", "/v1/referrals", CITY, said, unknown=(403, 409))
+    path = f"/v1/referrals/{made.body['referral_id']}/person"
+    while (await asker.ask("GET", "intake", path, AWO)).status != 200:  # noqa: ASYNC110 - it is in another process
+        await asyncio.sleep(0.1)
+    return path
 
 
 async def mix(seconds: float, rate: float) -> dict[str, Any]:
@@ -198,7 +234,8 @@ async def hear(seconds: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run: Any = {"offers": offers, "mix": mix, "withdrawals": withdrawals, "hear": hear}[sys.argv[1]]
+    parts = {"offers": offers, "fetches": fetches, "mix": mix, "withdrawals": withdrawals, "hear": hear}
+    run: Any = parts[sys.argv[1]]
     numbers = [float(each) if "." in each else int(each) for each in sys.argv[2:]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         answer(runner.run(run(*numbers)))

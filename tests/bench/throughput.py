@@ -24,7 +24,7 @@ def http(ground: Ground, sizes: Sizes) -> Section:
     """Changes of offers on one process and on two, beside FastAPI with one statement."""
     real, bare, two = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     for _ in range(sizes.rounds):
-        bare.append(_http_bare(ground, sizes))
+        bare.append(http_bare(ground, sizes))
         real.append(_http_real(ground, sizes, 1))
         two.append(_http_real(ground, sizes, 2))
     rates = {name: [each["rate"] for each in runs] for name, runs in (("real", real), ("bare", bare), ("two", two))}
@@ -52,13 +52,14 @@ def http(ground: Ground, sizes: Sizes) -> Section:
     )
 
 
-def _http_bare(ground: Ground, sizes: Sizes) -> dict[str, Any]:
+def http_bare(ground: Ground, sizes: Sizes, connections: int = CONNECTIONS) -> dict[str, Any]:
+    """One round of the bare server: FastAPI with one statement."""
     url = ground.database("referral", TABLES)
     port = remembered_ports(ground.stack.layout, bare=0)["bare"]
     server = ground.part("bare", "http", port, env=ground.environment("referral", database=url))
     try:
         ground.until(lambda: _listens(server), 30, "the bare server listens")
-        return _loaded(ground, sizes, [(server, port)])
+        return _loaded(ground, sizes, [(server, port)], connections)
     finally:
         server.stop()
         ground.drop(url)
@@ -89,9 +90,11 @@ def _listens(part: Part) -> bool:
     return bool(psutil.Process(part.process.pid).net_connections("tcp"))
 
 
-def _loaded(ground: Ground, sizes: Sizes, servers: list[tuple[Part, int]]) -> dict[str, Any]:
+def _loaded(
+    ground: Ground, sizes: Sizes, servers: list[tuple[Part, int]], connections: int = CONNECTIONS
+) -> dict[str, Any]:
     before = sum(server.cpu_seconds() for server, _ in servers)
-    share = CONNECTIONS // len(servers)
+    share = connections // len(servers)
     loads = [ground.part("load", "offers", port, share, sizes.http_seconds, env=ground.world()) for _, port in servers]
     results = [load.result() for load in loads]
     cpu = sum(server.cpu_seconds() for server, _ in servers) - before
