@@ -38,8 +38,8 @@ def gate(ground: Ground, sizes: Sizes) -> Section:
         ],
         [
             f"Rounds: {spread(rates)}; bare {spread(bare_rates)}. Each is `GET /v1/referrals/{{referral_id}}/person`: "
-            "the data key fetched from its own database and unwrapped, the case locked, consents and referral looked at, "
-            "the fetch appended to the recipient's hash chain and put into the outbox, one commit, four categories "
+            "the data key fetched from its own database and unwrapped, the case locked, consents and referral looked "
+            "at, the fetch appended to the recipient's hash chain and put into the outbox, one commit, four categories "
             "unsealed. All are of one partner, so all commits queue at the head of one chain. Load, PostgreSQL, Kafka "
             "and the three other services, which are told of each fetch, share the two cores with it. Bare: FastAPI "
             "with one statement.",

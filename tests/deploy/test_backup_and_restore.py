@@ -14,9 +14,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.cli.running import attach
 from deploy.local.layout import Layout
 from deploy.local.state import read_state
+from deploy.topology import SERVICES
 from schemas import parse_headers
 from tests.conftest import eventually
 from tests.deploy.own_stack import lotse, own_layout
+from tests.flows.test_secrecy import everything_on_the_bus
 from tests.flows.world import AWO, CITY, World
 
 PARTNERS = ("stadt-koblenz", "jobcenter-koblenz", "caritas-koblenz", "awo-rheinland")
@@ -134,17 +136,18 @@ async def test_what_was_ended_after_the_backup_stays_ended(layout: Layout, tmp_p
     await command(layout, "up")
     async with world_of(layout) as world:
         offer = await world.offer(AWO)
-        withdrawn, kept = await refer(world, offer), await refer(world, offer)
+        withdrawn, kept, erased = [await refer(world, offer) for _ in range(3)]
         forgotten = await world.register()
         [key_to_go] = await rows(
             world, "lotse_intake", "select key_id from intake.person where first_consent_at is null"
         )
-        for person in (withdrawn, kept):
+        for person in (withdrawn, kept, erased):
             assert (await fetch(world, person)).status_code == 200
         async with busy_city(world, offer) as meanwhile:
             await command(layout, "backup", str(backup))
         assert meanwhile, "nobody was referred during the backup: it was not taken under load"
         await world.do("intake", f"/v1/consents/{withdrawn.consent_ref}/withdraw", CITY, {})
+        await world.do("intake", f"/v1/persons/{erased.case_ref}/erase", CITY, {})
         await three_days_later(world)
         await eventually(lambda: _is_gone(world, key_to_go), timeout=90)
         await eventually(lambda: _has_heard(world, "awo-rheinland", "lotse.consent.withdrawn.v1"), timeout=60)
@@ -155,7 +158,9 @@ async def test_what_was_ended_after_the_backup_stays_ended(layout: Layout, tmp_p
     await command(layout, "restore", str(backup.with_name("backup.keys")))
     await command(layout, "up")
     async with world_of(layout) as world:
+        # One after the other: the gate must have opened for neither at any moment.
         assert await statuses_until(world, withdrawn, 403) <= {403, 503}
+        assert await statuses_until(world, erased, 404) <= {404, 503}
         await eventually(lambda: _is_gone(world, key_to_go), timeout=90)
         assert (await world.ask("GET", "intake", f"/v1/persons/{forgotten}", CITY)).status_code == 404
         again = await fetch(world, kept)
@@ -167,6 +172,36 @@ async def test_what_was_ended_after_the_backup_stays_ended(layout: Layout, tmp_p
             assert after[: len(before[partner])] == before[partner]
             assert [number for number, _, _ in after] == list(range(1, len(after) + 1))
             assert len({event_id for _, event_id, _ in after}) == len(after)
+        await world.settled()
+        state = await handed_out_and_told(world)
+        await replay_all(world, layout)
+    async with world_of(layout) as world:
+        await world.settled()
+        assert await handed_out_and_told(world) == state
+        await nobody_is_shown(world, withdrawn, erased)
+
+
+async def replay_all(world: World, layout: Layout) -> None:
+    """Every service reads every topic again from its very beginning."""
+    for service in SERVICES:
+        await rows(world, f"lotse_{service.name}", "update chassis.next_offset set next_offset = 0 returning 1")
+    await command(layout, "down")
+    await command(layout, "up")
+
+
+async def handed_out_and_told(world: World) -> tuple[list[Any], dict[str, int]]:
+    """How many disclosures there were, and how many records each partner's stream has."""
+    disclosures = await rows(world, "lotse_intake", "select count(*) from intake.disclosure where kind <> 'restored'")
+    return disclosures, {partner: len(await stream(world, partner)) for partner in PARTNERS}
+
+
+async def nobody_is_shown(world: World, *gone: Referred) -> None:
+    """The gate is shut for these, and no topic holds a word of what they said."""
+    for person in gone:
+        assert (await fetch(world, person)).status_code in (403, 404)
+    everything = await everything_on_the_bus(world.stack)
+    assert gone[0].referral_id in everything
+    assert [mark for mark in ("Amal", "Haddad", "555010") if mark in everything] == []
 
 
 async def statuses_until(world: World, person: Referred, last: int) -> set[int]:
