@@ -25,7 +25,7 @@ class Asker:
     """One connection to each service, kept open."""
 
     def __init__(self, urls: dict[str, str], tokens: dict[str, str]) -> None:
-        self._urls, self._tokens = urls, tokens
+        self.urls, self.tokens = urls, tokens
         self._streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def ask(
@@ -35,7 +35,7 @@ class Asker:
         payload = json.dumps(body or {}).encode()
         match = f"If-Match: {etag}\r\n" if etag else ""
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self._tokens[unit]}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.tokens[unit]}\r\n"
             f"Idempotency-Key: {uuid4()}\r\n{match}Content-Type: application/json\r\n"
             f"Content-Length: {len(payload)}\r\n\r\n"
         )
@@ -49,7 +49,7 @@ class Asker:
         """Send and read the head of the answer; a connection that idled too long is closed by then, and made anew."""
         for _ in range(3):
             if service not in self._streams:
-                host, _, port = self._urls[service].partition(":")
+                host, _, port = self.urls[service].partition(":")
                 self._streams[service] = await asyncio.open_connection(host, int(port))
             reader, writer = self._streams[service]
             try:

@@ -1,4 +1,4 @@
-"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load fetches CONNECTIONS SECONDS`,
+"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load fetches PORT CONNECTIONS SECONDS`,
 `load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
 
 The mix tells two partners of each change on average: of 17 changes, 10 of an offer are told to three partners each,
@@ -6,12 +6,14 @@ and the 7 of a referral (registered, consent, requested, accepted, feedback cons
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -55,22 +57,22 @@ async def _own_offer(asker: Asker, number: int) -> tuple[str, str]:
     return f"/v1/offers/{made.body['offer_id']}", made.etag
 
 
-async def fetches(connections: int, seconds: float, warm_up: float = 2.0) -> dict[str, Any]:
+async def fetches(port: int, connections: int, seconds: float, warm_up: float = 2.0) -> dict[str, Any]:
     """As many fetches at the gate as are answered, each connection of its own few persons in turn."""
     told = world()
+    told["urls"]["intake"] = f"127.0.0.1:{port}"
     took: list[float] = []
-    ready = asyncio.Barrier(connections)
+    askers = [Asker(told["urls"], told["tokens"]) for _ in range(connections)]
+    await asyncio.gather(*(_consenting(asker) for asker in askers for _ in range(PERSONS_EACH)))
+    paths = await _refer_all(os.environ["LOTSE_DATABASE_URL"])
+    begins = time.perf_counter() + warm_up
 
     async def one(number: int) -> None:
-        asker = Asker(told["urls"], told["tokens"])
-        offer_id = (await _own_offer(asker, number))[0].rpartition("/")[2]
-        paths = [await _open_gate(asker, offer_id) for _ in range(PERSONS_EACH)]
-        await ready.wait()
-        begins = time.perf_counter() + warm_up
+        own = paths[number::connections]
         turn = 0
         while (asked := time.perf_counter()) < begins + seconds:
             turn += 1
-            await asker.do("GET", "intake", paths[turn % PERSONS_EACH], AWO, parse=False)
+            await askers[number].do("GET", "intake", own[turn % len(own)], AWO, parse=False)
             if asked > begins:
                 took.append(time.perf_counter() - asked)
 
@@ -78,16 +80,29 @@ async def fetches(connections: int, seconds: float, warm_up: float = 2.0) -> dic
     return {"rate": len(took) / seconds, "took": took[:: max(1, len(took) // 20000)], "cpu": cpu_seconds()}
 
 
-async def _open_gate(asker: Asker, offer_id: str) -> str:
-    """A person who consented and was referred to AWO, and whose referral intake knows: where AWO fetches."""
-    case_ref = (await asker.do("POST", "intake", "/v1/persons", CITY, PERSON)).body["case_ref"]
-    await asker.do("POST", "intake", f"/v1/persons/{case_ref}/consents", CITY, signed(consent(CITY, AWO, "transfer")))
-    said = {"case_ref": case_ref, "offer_id": offer_id}
-    made = await asker.once_known("referral", "/v1/referrals", CITY, said, unknown=(403, 409))
-    path = f"/v1/referrals/{made.body['referral_id']}/person"
-    while (await asker.ask("GET", "intake", path, AWO)).status != 200:  # noqa: ASYNC110 - it is in another process
-        await asyncio.sleep(0.1)
-    return path
+async def _consenting(asker: Asker) -> None:
+    """A person who allows the City to pass everything on to AWO."""
+    own = Asker(asker.urls, asker.tokens)
+    case_ref = (await own.do("POST", "intake", "/v1/persons", CITY, PERSON)).body["case_ref"]
+    await own.do("POST", "intake", f"/v1/persons/{case_ref}/consents", CITY, signed(consent(CITY, AWO, "transfer")))
+
+
+async def _refer_all(url: str) -> list[str]:
+    """Everybody is referred to AWO, as the bus would have told; returns where AWO fetches."""
+    conn = await asyncpg.connect(url)
+    try:
+        rows = await conn.fetch(
+            """
+            insert into intake.referral (referral_id, case_id, from_unit, to_unit, state)
+            select gen_random_uuid(), case_id, $1, $2, 'accepted' from intake.person
+            where case_id not in (select case_id from intake.referral) returning referral_id
+            """,
+            CITY,
+            AWO,
+        )
+    finally:
+        await conn.close()
+    return [f"/v1/referrals/{row['referral_id']}/person" for row in rows]
 
 
 async def mix(seconds: float, rate: float) -> dict[str, Any]:
