@@ -3,7 +3,10 @@
 import asyncio
 import json
 import re
+import subprocess
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
@@ -11,6 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from deploy.local.account import find_place
+from deploy.local.dumps import dump
 from deploy.local.stack import Stack
 from tests.flows.world import AWO, CARITAS, CITY, Heard, World
 
@@ -33,8 +38,26 @@ async def live_through(world: World) -> str:
     assert person.json()["identity"]["name"] == PLANTED["name"]
     await world.do("referral", f"/v1/referrals/{referral}/accept", AWO)
     await world.feedback(referral)
+    await rights(world, case_ref)
     await world.do("intake", f"/v1/consents/{consent}/withdraw", CITY)
     return referral
+
+
+async def rights(world: World, case_ref: str) -> None:
+    """All that is kept is read, put right and held; a receipt is handed out."""
+    shown = await world.ask("GET", "intake", f"/v1/persons/{case_ref}/access", CITY, Accept="text/html")
+    assert "Zyxwvu-Leyla" in shown.text
+    await world.do("intake", f"/v1/persons/{case_ref}/receipts", CITY, {"language": "ar", "pin": "190211"})
+    body = {name: value for name, value in PLANTED.items() if value} | {"interpreter": False}
+    corrected = await world.ask(
+        "PUT",
+        "intake",
+        f"/v1/persons/{case_ref}",
+        CITY,
+        {**body, "name": "Zyxwvu Unverwechselbar"},
+        **{"If-Match": "*"},
+    )
+    assert corrected.is_success, corrected.text
 
 
 async def wrong_requests(world: World) -> str:
@@ -64,7 +87,7 @@ async def wrong_requests(world: World) -> str:
 
 
 async def test_planted_personal_data_is_found_nowhere(world: World, stack: Stack) -> None:
-    """Every topic, every log line, every table of every database (sealed or not), every error answer: zero hits."""
+    """Every topic, log line, table and dump of every database (sealed or not), metric, error answer: zero hits."""
     async with world.listening("awo-rheinland") as awo:
         referral = await live_through(world)
         answers = await wrong_requests(world)
@@ -74,11 +97,28 @@ async def test_planted_personal_data_is_found_nowhere(world: World, stack: Stack
         "topics": await everything_on_the_bus(stack),
         "logs": "\n".join(file.read_text(errors="replace") for file in stack.layout.log.iterdir()),
         "tables": "\n".join([await everything_in(url) for url in stack.databases.values()]),
+        "dumps": "\n".join([await asyncio.to_thread(dumped, stack, url) for url in stack.databases.values()]),
+        "metrics": "\n".join([(await metrics_of(world, name)) for name in world.ports]),
     }
     # The net must be one that catches: what may be there is found.
-    assert [referral in searched[place] for place in ("topics", "logs", "tables")] == [True, True, True]
-    found = {place: hits(text) for place, text in searched.items()}
-    assert found == {"errors": [], "topics": [], "logs": [], "tables": []}
+    assert [referral in searched[place] for place in ("topics", "logs", "tables", "dumps")] == [True] * 4
+    assert "/v1/persons/{case_ref}/access" in searched["metrics"]
+    assert [f"{place}: {hits(text)}" for place, text in searched.items() if hits(text)] == []
+
+
+def dumped(stack: Stack, url: str) -> str:
+    """A database as `lotse backup` writes it, as text."""
+    with TemporaryDirectory() as folder:
+        packed, plain = Path(folder) / "packed", Path(folder) / "plain"
+        dump(stack.layout, url, packed)
+        unpack = find_place(stack.layout).programs / "pg_restore"
+        subprocess.run([unpack, f"--file={plain}", packed], check=True)
+        return plain.read_text(errors="replace")
+
+
+async def metrics_of(world: World, name: str) -> str:
+    """What Prometheus is told by a service."""
+    return (await world.http.get(f"http://127.0.0.1:{world.ports[name]}/metrics")).text
 
 
 def hits(text: str) -> list[str]:
