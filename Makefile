@@ -55,6 +55,7 @@ lint: $(STAMP) ## check style, types, imports and that the schemas are as the mo
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m deploy.privacy --check
 
 schemas: $(STAMP) ## write JSON Schemas and AsyncAPI from the models
 	$(BIN)/python -m schemas.generate
