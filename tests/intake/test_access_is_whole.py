@@ -69,6 +69,7 @@ HIDDEN: Mapping[str, str] = {
     "intake.referral.changed_at": "would tell the sender of what only the recipient may tell",
     "intake.refusal": NO_PERSON,
     "intake.refusal_language": NO_PERSON,
+    "intake.rotation": NO_PERSON,
     "intake.sealed": SEALED,
     "intake.signed_head": NO_PERSON,
     "intake.signing_key": NO_PERSON,
