@@ -79,6 +79,8 @@ TABLE = (
            "Register a person."),
     Action("read-person",              "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Look at a person's record, without what the person said."),
+    Action("search-persons",           "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Find a person again whom the unit registered, by name and year of birth."),
     Action("record-consent",           "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Ask a person whom the unit registered for consents, record what the person says, and renew it."),
     Action("end-consent",              "intake",        (UNIT,    UNIT,    UNIT,    UNIT,    UNIT,    NO),

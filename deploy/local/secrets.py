@@ -36,11 +36,11 @@ class Secrets:
         return once(self._group("postgres") / role, new_password)
 
     def service_keys(self, pairwise_names: Iterable[str]) -> None:
-        """Make the keys that services need: for idempotency, the vault, the signed heads, each partner's references.
+        """Make the keys that services need: for idempotency, vault and index, signed heads, each partner's references.
 
         An existing key is never replaced: references given to a partner and sealed persons depend on it.
         """
-        for name in ("idempotency", "vault-operator-key", "audit-signing-key", *pairwise_names):
+        for name in ("idempotency", "vault-operator-key", "blind-index-key", "audit-signing-key", *pairwise_names):
             once(self.for_services / name, new_key)
 
     def _group(self, name: str) -> Path:

@@ -62,10 +62,11 @@ NOBODY = "niemand außerhalb des Betriebs"
 DATA_SETS = (
     DataSet(
         "Angaben der Person",
-        {"intake": "intake.sealed intake.person intake.key_to_destroy", "keys": "vault.data_key"},
+        {"intake": "intake.sealed intake.person intake.person_index intake.key_to_destroy", "keys": "vault.data_key"},
         "ratsuchende Personen",
         "Name, ein Kontaktweg, Sprache und Dolmetschwunsch, Alter oder Geburtsdatum; nur mit eigener Einwilligung, was "
-        "sie brauchen, um kommen zu können (Gesundheitsdaten). Verschlüsselt mit einem Schlüssel je Person",
+        "sie brauchen, um kommen zu können (Gesundheitsdaten). Verschlüsselt mit einem Schlüssel je Person; zum "
+        "Wiederfinden Prüfsummen von Name und Geburtsjahr, mit denen nur die eigene Stelle suchen kann",
         "Weiterleitung an die passende Beratungsstelle",
         CONSENT,
         SENDER,
@@ -201,11 +202,12 @@ DATA_SETS = (
     DataSet(
         "Zählungen",
         {
-            "intake": "intake.information intake.refusal intake.refusal_language",
+            "intake": "intake.information intake.refusal intake.refusal_language intake.search_count",
             "reporting": "view.information view.event_count",
         },
         "keine",
-        "wie viele Menschen informiert wurden oder ablehnten, wie viele Ereignisse es gab; je Stelle und Zeitraum",
+        "wie viele Menschen informiert wurden oder ablehnten, wie viele Ereignisse es gab, je Stelle und Zeitraum; wie "
+        "oft eine Stelle in dieser Minute gesucht hat",
         "Bericht über die Vereinbarung",
         NO_PERSON,
         EACH,

@@ -20,6 +20,7 @@ TITLES = {
     415: "Unsupported media type",
     422: "Not valid",
     428: "If-Match is required",
+    429: "Too many requests",
     431: "Request header fields too large",
     500: "Internal error",
     503: "Not available now",

@@ -1,4 +1,4 @@
-"""What an intake process has besides its database: the vault, the notices that people are shown, the agreement."""
+"""What an intake process has besides its database: vault, blind index, the notices people are shown, the agreement."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from schemas.notice_text import NoticeFileError
 from services.chassis.agreement import read_agreement
 from services.chassis.config import StartError
 from services.chassis.context import Context
-from services.intake.vault import Vault, open_vault
+from services.intake.vault import BlindIndex, Vault, load_blind_index, open_vault
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Resources:
     """Open while the process runs."""
 
     vault: Vault
+    index: BlindIndex
     notices: Notices
     agreement: AgreementFile
 
@@ -32,8 +33,9 @@ def resources_of(context: Context) -> Resources:
 async def open_resources(context: Context) -> AsyncIterator[Resources]:
     """Read agreement and notices, then open the vault. Raises StartError naming what is wrong or missing."""
     agreement, notices = read_agreement(context.settings), _read_notices(context)
+    index = load_blind_index(context.settings)
     async with open_vault(context) as vault:
-        yield Resources(vault, notices, agreement)
+        yield Resources(vault, index, notices, agreement)
 
 
 def _read_notices(context: Context) -> Notices:

@@ -59,7 +59,13 @@ def test_keys_have_64_hex_digits_and_stay(tmp_path: Path) -> None:
     before = {file.name: file.read_text() for file in secrets.for_services.iterdir()}
     secrets.service_keys(["pairwise-awo-rheinland", "pairwise-new"])
     after = {file.name: file.read_text() for file in secrets.for_services.iterdir()}
-    assert set(before) == {"idempotency", "vault-operator-key", "audit-signing-key", "pairwise-awo-rheinland"}
+    assert set(before) == {
+        "idempotency",
+        "vault-operator-key",
+        "blind-index-key",
+        "audit-signing-key",
+        "pairwise-awo-rheinland",
+    }
     assert set(after) - set(before) == {"pairwise-new"}
     assert before.items() <= after.items()
     assert all(len(bytes.fromhex(value)) == 32 for value in after.values())

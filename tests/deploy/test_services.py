@@ -21,10 +21,8 @@ def test_a_service_is_alive_and_counts(services: dict[str, int], service: str) -
 def test_a_service_is_given_no_secret_of_the_servers(services: dict[str, int], stack: Stack, service: str) -> None:
     """Its folder of secrets holds keys only, not the passwords of Kafka, of PostgreSQL or of partners."""
     names = {file.name for file in stack.secrets.for_services.iterdir()}
-    assert all(
-        name.startswith("pairwise-") or name in ("idempotency", "vault-operator-key", "audit-signing-key")
-        for name in names
-    )
+    keys = {"idempotency", "vault-operator-key", "blind-index-key", "audit-signing-key"}
+    assert all(name.startswith("pairwise-") or name in keys for name in names)
     assert known_ports(stack.layout)[service] == services[service]
 
 

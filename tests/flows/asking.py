@@ -308,6 +308,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/information": own("/v1/information", {"language": "ar", "count": 1}),
         "POST /v1/persons": own("/v1/persons", people.a_person()),
         "GET /v1/persons/{case_ref}": Way(a_person),
+        "POST /v1/persons/search": own("/v1/persons/search", {"name": people.NAME, "birth_year": 1991}),
         "POST /v1/persons/{case_ref}/consents": Way(consents_of_a_person),
         "POST /v1/referrals/{referral_id}/consents": Way(feedback_on_a_referral, AWO),
         "POST /v1/consents/{consent_ref}/withdraw": Way(a_withdrawal, notes_unit=True),

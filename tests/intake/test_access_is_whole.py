@@ -60,6 +60,8 @@ HIDDEN: Mapping[str, str] = {
     "intake.person.erasure_reason": "of an erased person nothing is answered but what the erasure answered",
     "intake.recall.event_id": INNER,
     "intake.recall.case_id": "the case that is asked for",
+    "intake.person_index": HASH,
+    "intake.search_count": NO_PERSON,
     "intake.receipt.case_id": "the case that is asked for",
     "intake.receipt.code_hash": HASH,
     "intake.receipt.pin_hash": HASH,

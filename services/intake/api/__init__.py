@@ -12,6 +12,7 @@ from services.intake.api import (
     propagation,
     receipts,
     rights,
+    search,
     tasks,
     vault,
 )
@@ -20,6 +21,7 @@ ROUTERS = (
     information.router,
     notices.router,
     persons.router,
+    search.router,
     consents.router,
     consent_life.router,
     receipts.router,

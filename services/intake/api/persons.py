@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, StrictBool, model_validator
 
-from schemas import CaseId, new_id
+from schemas import CaseId, UnitId, new_id
 from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, DataCategory, LanguageTag
 from services.chassis import db
 from services.chassis.access import note_access
@@ -24,6 +24,7 @@ from services.intake.api.callers import Reference, vault_of
 from services.intake.api.fields import Line, WrittenDate
 from services.intake.commands.persons import KEY_GONE, case_key, person_of, register_person, reserve_key
 from services.intake.model.persons import Person
+from services.intake.resources import resources_of
 from services.intake.store import persons as store
 from services.intake.vault import DataKey, WrapperAway, WrappingKeyLost, new_data_key, seal
 
@@ -104,13 +105,14 @@ async def register(body: NewPerson, change: Changing) -> Response:
     data_key = await _make_key(change.context)
     case_id = CaseId(new_id())
     sealed = seal(data_key, case_id, body.by_category())
+    entries = index_entries(change.context, unit, body)
 
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [case_key(case_id)]
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         person = Person(case_id, unit, data_key.key_id, now)
-        return await register_person(conn, person, sealed, body.birth_date, now) or answer(person)
+        return await register_person(conn, person, sealed, entries, body.birth_date, now) or answer(person)
 
     async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
         person = await store.person(conn, UUID(ids[0]))
@@ -124,6 +126,12 @@ async def register(body: NewPerson, change: Changing) -> Response:
         return Answer(shown, location=f"/v1/persons/{case_ref}")
 
     return await perform(change, ids=[case_id], keys=keys, act=act, again=again, status=201)
+
+
+def index_entries(context: Context, unit: UnitId, person: NewPerson) -> Sequence[bytes]:
+    """By what a unit finds the person again."""
+    born = person.birth_date.year if person.birth_date else None
+    return resources_of(context).index.entries(unit, person.name, born)
 
 
 async def _make_key(context: Context) -> DataKey:

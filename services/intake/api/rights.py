@@ -17,7 +17,7 @@ from services.chassis.keys import Key
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
 from services.intake.api.callers import Reference, data_key_of
-from services.intake.api.persons import NewPerson, PersonRecord, record_of
+from services.intake.api.persons import NewPerson, PersonRecord, index_entries, record_of
 from services.intake.commands import rights as commands
 from services.intake.commands.persons import key_of_person_of, person_of
 from services.intake.model.rights import Hold, proof_kept_until
@@ -65,6 +65,7 @@ async def correct(case_ref: Reference, body: NewPerson, change: Changing) -> Res
     caller, context = change.caller, change.context
     unit, case_id = unit_of(caller, context), context.references.resolve(caller.partner, case_ref)
     data_key = await data_key_of(context, case_id)
+    entries = index_entries(context, unit, body)
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         person = await person_of(conn, case_id, caller, "correct-person", now)
@@ -75,7 +76,7 @@ async def correct(case_ref: Reference, body: NewPerson, change: Changing) -> Res
         if isinstance(data_key, Refusal):
             return data_key
         refusal = await commands.correct_person(
-            conn, person, data_key, body.by_category(), body.birth_date, unit, context.references, now
+            conn, person, data_key, body.by_category(), entries, body.birth_date, unit, context.references, now
         )
         return refusal or await again(conn, [], now)
 

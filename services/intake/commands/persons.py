@@ -14,7 +14,7 @@ from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.intake.model.age import Age
 from services.intake.model.persons import KEY_WAITS_FOR_PERSON, Person, Sealed, is_plausible_birth
-from services.intake.store import keys, persons, receipts, rights
+from services.intake.store import keys, persons, receipts, rights, search
 from services.intake.vault import DataKey, Vault, unseal
 
 IMPLAUSIBLE_BIRTH = Refusal(
@@ -37,15 +37,21 @@ async def reserve_key(conn: Connection, key_id: UUID, now: datetime) -> None:
 
 
 async def register_person(
-    conn: Connection, person: Person, sealed: Sequence[Sealed], birth_date: date | None, now: datetime
+    conn: Connection,
+    person: Person,
+    sealed: Sequence[Sealed],
+    entries: Sequence[bytes],
+    birth_date: date | None,
+    now: datetime,
 ) -> Refusal | None:
-    """Store a person whose data key was made before. Nothing is told: nobody needs to know so far."""
+    """Store a person whose data key was made before, and what the unit finds the person by. Nobody is told so far."""
     if birth_date is not None and not is_plausible_birth(birth_date, now):
         return IMPLAUSIBLE_BIRTH
     if not await keys.take_key_from_queue(conn, person.key_id):
         return KEY_GONE
     await persons.insert_person(conn, person)
     await persons.insert_sealed(conn, person.case_id, sealed)
+    await search.replace_entries(conn, person.registered_by, person.case_id, entries)
     return None
 
 
@@ -85,6 +91,7 @@ async def erase(
 async def take_away(conn: Connection, case_id: CaseId) -> None:
     """Of a person just erased: what the person said, who was told what, and the receipts, which lead to the log."""
     await persons.delete_sealed(conn, case_id)
+    await search.delete_entries(conn, case_id)
     await receipts.delete_receipts(conn, case_id)
     await rights.delete_told(conn, case_id)
 

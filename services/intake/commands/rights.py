@@ -1,6 +1,6 @@
 """Correcting and erasing what is kept of a person, holding it back from erasure, and letting go of old proof."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from schemas import CaseId, PersonCorrected, UnitId, partner_of
@@ -15,7 +15,7 @@ from services.intake.model.consents import allowed_categories, transfers_valid_a
 from services.intake.model.persons import Person, in_order, is_plausible_birth
 from services.intake.model.referrals import Referral
 from services.intake.model.rights import changed_categories
-from services.intake.store import consents, persons, referrals, rights
+from services.intake.store import consents, persons, referrals, rights, search
 from services.intake.store import retention as store
 from services.intake.vault import DataKey, Said, seal, unseal
 
@@ -29,12 +29,16 @@ async def correct_person(
     person: Person,
     key: DataKey,
     said: Mapping[DataCategory, Said],
+    entries: Sequence[bytes],
     birth_date: date | None,
     by: UnitId,
     references: References,
     now: datetime,
 ) -> Refusal | None:
-    """Put what the person says now in the place of what was said, and tell whoever fetched what has changed."""
+    """Put what the person says now in the place of what was said, and tell whoever fetched what has changed.
+
+    entries: what the unit finds the person by from now on.
+    """
     if birth_date is not None and not is_plausible_birth(birth_date, now):
         return IMPLAUSIBLE_BIRTH
     if person.lost_at:
@@ -45,6 +49,7 @@ async def correct_person(
         return None
     anew = {category: value for category, value in said.items() if category in changed}
     await persons.replace_sealed(conn, person.case_id, changed, seal(key, person.case_id, anew))
+    await search.replace_entries(conn, person.registered_by, person.case_id, entries)
     for referral in await referrals.referrals_of_case(conn, person.case_id):
         await _tell_of_correction(conn, referral, changed, by, references, now)
     return None
