@@ -67,6 +67,7 @@ class Running:
     client: httpx2.AsyncClient
     inbox: Inbox
     folder: Path
+    fed: list[Record] = field(default_factory=list)
     _versions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _offset: int = 0
 
@@ -92,6 +93,7 @@ class Running:
             for topic in {record.topic for record in batch}:
                 await offsets.begin(conn, Partition(topic, PARTITION), beginning=0, end=0)
         assert await self.inbox.apply(batch)
+        self.fed += batch
         return ids
 
     def _record(self, event: Event, event_id: UUID, source: str, at: datetime, version: int | None) -> Record:
