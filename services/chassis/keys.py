@@ -5,6 +5,7 @@ Lock order within one transaction: idempotency row; keys, sorted; partner-stream
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from services.chassis.db import Connection
@@ -30,6 +31,21 @@ async def lock_keys(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, bool]
     """
     rows = await conn.fetch("select topic, key, parked from chassis.lock_keys($1, $2)", *as_columns(keys))
     return {Key(row["topic"], row["key"]): row["parked"] for row in rows}
+
+
+class Held(NamedTuple):
+    """What is known of a key that this transaction has locked, and the time of its decisions (UTC)."""
+
+    parked: bool
+    now: datetime
+
+
+async def hold_key(conn: Connection, key: Key) -> Held:
+    """Lock one key as `lock_keys` does, then read the clock; one round trip."""
+    row = await conn.fetchrow(
+        "select parked, chassis.lotse_now() as now from chassis.lock_keys($1, $2)", *as_columns([key])
+    )
+    return Held(**row)
 
 
 async def parked_among(conn: Connection, keys: Iterable[Key]) -> frozenset[Key]:

@@ -21,7 +21,7 @@ from services.intake.commands.consents import (
     remind_of_expiry,
 )
 from services.intake.commands.disclosures import chain_waiting, day_that_ended, sign_head
-from services.intake.commands.gate import key_of_person, open_key
+from services.intake.commands.gate import key_to_open, open_key
 from services.intake.commands.information import unit_key
 from services.intake.commands.persons import age_of, case_key, destroy_key, erase_never_consented
 from services.intake.commands.refusals import tell_of_month
@@ -112,7 +112,7 @@ def _ask_at_15(vault: Vault) -> Job:
 
 
 async def _is_15(conn: Connection, vault: Vault, case_id: CaseId, now: datetime) -> bool:
-    key_id = await key_of_person(conn, case_id)
+    key_id = key_to_open(await persons.key_of_person(conn, case_id))
     key = key_id if isinstance(key_id, Refusal) else await open_key(vault, key_id)
     if isinstance(key, Refusal):
         return False

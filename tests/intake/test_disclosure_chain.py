@@ -284,6 +284,7 @@ async def test_erasing_every_trace_of_a_person_leaves_the_chain_whole(desk: Desk
     await tamper(
         desk,
         "delete from intake.sealed",
+        "delete from intake.person_index",
         "delete from intake.consent",
         "delete from intake.referral",
         "delete from intake.person",

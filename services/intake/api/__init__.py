@@ -17,7 +17,9 @@ from services.intake.api import (
     vault,
 )
 
+# Routes are tried in this order, and fetches are the most frequent.
 ROUTERS = (
+    gate.router,
     information.router,
     notices.router,
     persons.router,
@@ -28,7 +30,6 @@ ROUTERS = (
     access.router,
     rights.router,
     tasks.router,
-    gate.router,
     disclosures.router,
     propagation.router,
     vault.router,

@@ -14,12 +14,14 @@ from services.chassis.db import Connection
 from services.chassis.patience import wait_for
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.intake.commands.consents import Setting
-from services.intake.commands.gate import key_of_person, open_key
+from services.intake.commands.gate import key_to_open, open_key
 from services.intake.commands.persons import age_of
-from services.intake.commands.referrals import received_referral
+from services.intake.commands.referrals import received_with_key
 from services.intake.model.asking import Terms
+from services.intake.model.persons import KeyOfPerson
 from services.intake.model.referrals import Referral
 from services.intake.resources import resources_of
+from services.intake.store import persons
 from services.intake.vault import DataKey, Vault
 
 Reference: TypeAlias = Annotated[
@@ -32,24 +34,27 @@ def vault_of(context: Context) -> Vault:
     return resources_of(context).vault
 
 
-async def referral_to_act_on(context: Context, referral_id: ReferralId, caller: Principal, action_id: str) -> Referral:
-    """A received referral that this may be done to; one not heard of is waited for: the partner may be ahead of us.
+async def referral_to_act_on(
+    context: Context, referral_id: ReferralId, caller: Principal, action_id: str
+) -> tuple[Referral, DataKey | Refusal]:
+    """A received referral that this may be done to, and the key to what its person said (as `data_key_of` has it).
 
+    One not heard of is waited for: the partner may be ahead of us.
     A problem 404 otherwise. Somebody else's referral is waited for as long as one that does not exist: the time
     the answer takes tells nothing either.
     """
-    found: list[Referral] = []
+    found: list[tuple[Referral, KeyOfPerson | None]] = []
 
     async def is_known() -> bool:
         async with context.database.reading() as conn:
-            referral = await received_referral(conn, referral_id, caller, action_id)
-        if not isinstance(referral, Refusal):
-            found.append(referral)
+            received = await received_with_key(conn, referral_id, caller, action_id)
+        if not isinstance(received, Refusal):
+            found.append(received)
         return bool(found)
 
     if not await wait_for(is_known):
         raise Problem(NOT_FOUND)
-    return found[0]
+    return found[0][0], await _opened(context, found[0][1])
 
 
 async def data_key_of(context: Context, case_id: UUID) -> DataKey | Refusal:
@@ -58,7 +63,12 @@ async def data_key_of(context: Context, case_id: UUID) -> DataKey | Refusal:
     The connection is given back before the other database is asked: its outage must not hold up withdrawals.
     """
     async with context.database.reading() as conn:
-        key_id = await key_of_person(conn, case_id)
+        key = await persons.key_of_person(conn, case_id)
+    return await _opened(context, key)
+
+
+async def _opened(context: Context, key: KeyOfPerson | None) -> DataKey | Refusal:
+    key_id = key_to_open(key)
     return key_id if isinstance(key_id, Refusal) else await open_key(vault_of(context), key_id)
 
 

@@ -99,9 +99,8 @@ async def record_feedback(referral_id: UUID, body: NewConsents, change: Changing
     """Record that your unit, which got this referral, may tell its sender how it goes."""
     context, caller = change.context, change.caller
     unit = unit_of(caller, context)
-    addressed = await referral_to_act_on(context, ReferralId(referral_id), caller, "record-feedback-consent")
     request = request_in(body, notices_of(context))
-    data_key = await data_key_of(context, addressed.case_id)
+    addressed, data_key = await referral_to_act_on(context, ReferralId(referral_id), caller, "record-feedback-consent")
 
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [case_key(addressed.case_id)]

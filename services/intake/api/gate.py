@@ -6,17 +6,16 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from schemas import ReferralId
 from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, LanguageTag
-from services.chassis import db
 from services.chassis.api import Caller, context_of
-from services.chassis.keys import lock_keys
+from services.chassis.keys import hold_key
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented, refuse
-from services.intake.api.callers import data_key_of, referral_to_act_on
+from services.intake.api.callers import referral_to_act_on
 from services.intake.api.fields import WrittenDate
 from services.intake.commands.gate import Fetcher, disclose
 from services.intake.commands.persons import case_key
@@ -83,16 +82,12 @@ async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response
     context = context_of(request)
     refuse(context.admission.refusal("recovering"))
     unit = unit_of(caller, context)
-    referral = await referral_to_act_on(context, ReferralId(referral_id), caller, "fetch-person")
-    key = await data_key_of(context, referral.case_id)
+    referral, key = await referral_to_act_on(context, ReferralId(referral_id), caller, "fetch-person")
     if isinstance(key, Refusal):
         raise Problem(key)
     fetcher = Fetcher(caller, partial(context.references.reference, caller.partner))
-    case = case_key(referral.case_id)
     async with context.database.transaction() as conn:
-        parked = (await lock_keys(conn, [case]))[case]
-        now = await db.now(conn)
-        sealed = await disclose(conn, referral.referral_id, fetcher, parked=parked, now=now)
+        sealed = await disclose(conn, referral, fetcher, await hold_key(conn, case_key(referral.case_id)))
         if isinstance(sealed, Refusal):
             raise Problem(sealed)
     opened = unseal(key, referral.case_id, sealed)
@@ -102,5 +97,5 @@ async def fetch(referral_id: UUID, request: Request, caller: Caller) -> Response
 
 
 def _answer(content: dict[str, Any]) -> Response:
-    body = PersonDisclosure.model_validate(content).model_dump(mode="json", exclude_none=True)
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    body = PersonDisclosure.model_validate(content).model_dump_json(exclude_none=True)
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,23 +1,23 @@
 """The disclosure gate: who may fetch which of a person's data, decided under the lock on the person's case."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from schemas import PersonDisclosed, ReferralId, partner_of
+from schemas import PersonDisclosed, partner_of
 from schemas.disclosure_chain import Disclosure, Kind
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
+from services.chassis.keys import Held
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.intake.commands.persons import DATA_LOST
-from services.intake.commands.referrals import received_referral
-from services.intake.model.consents import allowed_categories, transfers_valid_at
-from services.intake.model.persons import Sealed, in_order
+from services.intake.model.consents import Consent, allowed_categories, transfers_valid_at
+from services.intake.model.persons import KeyOfPerson, Sealed, in_order
 from services.intake.model.referrals import Referral
 from services.intake.store import consents, disclosures, persons
 from services.intake.vault import DataKey, Vault, WrapperAway, WrappingKeyLost
@@ -46,12 +46,11 @@ class Fetcher:
     reference: Callable[[UUID], str]
 
 
-async def key_of_person(conn: Connection, case_id: UUID) -> UUID | Refusal:
-    """Which data key opens what is sealed of a person."""
-    person = await persons.person(conn, case_id)
-    if person is None or person.erased_at is not None:
+def key_to_open(key: KeyOfPerson | None) -> UUID | Refusal:
+    """Which data key opens what is sealed of a person; a refusal where there is nothing to open."""
+    if key is None or key.is_erased:
         return NOT_FOUND
-    return DATA_LOST if person.lost_at else person.key_id
+    return DATA_LOST if key.is_lost else key.key_id
 
 
 async def open_key(vault: Vault, key_id: UUID) -> DataKey | Refusal:
@@ -76,28 +75,27 @@ async def open_key(vault: Vault, key_id: UUID) -> DataKey | Refusal:
     return key
 
 
-async def disclose(
-    conn: Connection, referral_id: ReferralId, fetcher: Fetcher, *, parked: bool, now: datetime
-) -> Sequence[Sealed] | Refusal:
+async def disclose(conn: Connection, referral: Referral, fetcher: Fetcher, held: Held) -> Sequence[Sealed] | Refusal:
     """Decide, log and tell; returns what may be opened once this is committed.
 
-    The case's key is locked: a withdrawal came before, and is seen here, or waits until this is done.
-    parked: whether news of the case wait unread, so that nobody knows whether the referral is open.
+    held: the case's key, locked: a withdrawal came before, and is seen here, or waits until this is done. While news
+    of the case wait unread nobody knows whether the referral is open. referral: as it was seen before the lock, which
+    says whom it is about and between whom, and not how it stands.
     """
-    if parked:
+    if held.parked:
         return CASE_ON_HOLD
-    referral = await received_referral(conn, referral_id, fetcher.caller, "fetch-person")
-    if isinstance(referral, Refusal):
-        return referral
-    if not referral.is_open:
+    found = await consents.consents_for_referral(conn, referral.referral_id)
+    if found is None:
+        return NOT_FOUND
+    state, between = found
+    if not replace(referral, state=state).is_open:
         return REFERRAL_NOT_OPEN
-    return await _disclose_allowed(conn, referral, fetcher, now)
+    return await _disclose_allowed(conn, referral, between, fetcher, held.now)
 
 
 async def _disclose_allowed(
-    conn: Connection, referral: Referral, fetcher: Fetcher, now: datetime
+    conn: Connection, referral: Referral, between: Sequence[Consent], fetcher: Fetcher, now: datetime
 ) -> Sequence[Sealed] | Refusal:
-    between = await consents.consents_between(conn, referral.case_id, referral.from_unit, referral.to_unit)
     valid = transfers_valid_at(between, now)
     sealed = await persons.sealed(conn, referral.case_id, allowed_categories(valid))
     if not sealed:

@@ -8,6 +8,7 @@ from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
+from services.intake.model.persons import KeyOfPerson
 from services.intake.model.referrals import Referral
 from services.intake.store import referrals
 
@@ -22,6 +23,14 @@ async def note_referral(conn: Connection, event: ReferralEvent, at: datetime) ->
         state=event.state,
     )
     await referrals.upsert_referral(conn, referral, at)
+
+
+async def received_with_key(
+    conn: Connection, referral_id: UUID, caller: Principal, action_id: str
+) -> tuple[Referral, KeyOfPerson | None] | Refusal:
+    """The same as `received_referral`, with where the key to what the person said is."""
+    found = await referrals.referral_with_key(conn, referral_id)
+    return found if found and may(caller, action_id, found[0].to_unit) else NOT_FOUND
 
 
 async def received_referral(

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas import (
@@ -63,6 +64,14 @@ class Person:
     def is_kept_at(self, now: datetime) -> bool:
         """Whether the record is still there as of `now`: without a consent not after its time, job or no job."""
         return self.erased_at is None and (self.is_held or self.erase_after is None or now < self.erase_after)
+
+
+class KeyOfPerson(NamedTuple):
+    """Which data key opens what a person said, and whether there is anything left to open."""
+
+    key_id: UUID
+    is_erased: bool
+    is_lost: bool
 
 
 def in_order(categories: Collection[DataCategory]) -> tuple[DataCategory, ...]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, Interpreted, UnitId
+from schemas import CaseId, ConsentId, Interpreted, ReferralId, UnitId
 from schemas.codes import (
     AgeBand,
     ConsentForm,
@@ -14,6 +14,7 @@ from schemas.codes import (
     GivenBy,
     InvalidationReason,
     LanguageTag,
+    ReferralState,
     RevocationReason,
     Scope,
     WithdrawalChannel,
@@ -192,6 +193,25 @@ async def consents_between(conn: Connection, case_id: CaseId, from_unit: UnitId,
         to_unit,
     )
     return [_consent(row) for row in rows]
+
+
+async def consents_for_referral(
+    conn: Connection, referral_id: ReferralId
+) -> tuple[ReferralState, list[Consent]] | None:
+    """How a referral stands, and the consents between its two units as `consents_between` has them; None for none."""
+    rows = await conn.fetch(
+        f"""
+        select referral.state as referral_state, consent.* from intake.referral left join lateral (
+            select {CONSENT_COLUMNS} from intake.consent
+            where (case_id, from_unit, to_unit) = (referral.case_id, referral.from_unit, referral.to_unit)
+        ) as consent on true
+        where referral_id = $1 order by given_at, consent_id
+        """,  # noqa: S608  # fixed column names
+        referral_id,
+    )
+    if not rows:
+        return None
+    return ReferralState(rows[0]["referral_state"]), [_consent(row) for row in rows if row["consent_id"]]
 
 
 async def overdue_consents(conn: Connection, now: datetime, limit: int) -> Sequence[tuple[ConsentId, CaseId]]:

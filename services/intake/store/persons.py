@@ -7,7 +7,7 @@ from uuid import UUID
 from schemas import CaseId, UnitId
 from schemas.codes import DataCategory, ErasureReason
 from services.chassis.db import Connection
-from services.intake.model.persons import NEVER_CONSENTED_KEPT, Person, Sealed, in_order
+from services.intake.model.persons import NEVER_CONSENTED_KEPT, KeyOfPerson, Person, Sealed, in_order
 
 
 async def insert_person(conn: Connection, person: Person) -> None:
@@ -59,6 +59,18 @@ async def person(conn: Connection, case_id: UUID) -> Person | None:
         correct_again=tuple(map(DataCategory, row["correct_again"])),
         is_held=row["is_held"],
     )
+
+
+async def key_of_person(conn: Connection, case_id: UUID) -> KeyOfPerson | None:
+    """Where the key to what a person said is."""
+    row = await conn.fetchrow(
+        """
+        select key_id, erased_at is not null as is_erased, lost_at is not null as is_lost
+        from intake.person where case_id = $1
+        """,
+        case_id,
+    )
+    return KeyOfPerson(**row) if row else None
 
 
 async def sealed_categories(conn: Connection, case_id: CaseId) -> tuple[DataCategory, ...]:

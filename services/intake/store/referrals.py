@@ -7,6 +7,7 @@ from uuid import UUID
 from schemas import CaseId, ReferralId, UnitId
 from schemas.codes import ReferralState
 from services.chassis.db import Connection
+from services.intake.model.persons import KeyOfPerson
 from services.intake.model.referrals import Referral
 
 
@@ -34,6 +35,22 @@ async def referral(conn: Connection, referral_id: UUID) -> Referral | None:
         referral_id,
     )
     return _referral(row) if row else None
+
+
+async def referral_with_key(conn: Connection, referral_id: UUID) -> tuple[Referral, KeyOfPerson | None] | None:
+    """One referral, and where the key to what its person said is; None where no referral is known."""
+    row = await conn.fetchrow(
+        """
+        select referral_id, case_id, from_unit, to_unit, state, key_id, erased_at is not null as is_erased,
+               lost_at is not null as is_lost
+        from intake.referral left join intake.person using (case_id) where referral_id = $1
+        """,
+        referral_id,
+    )
+    if row is None:
+        return None
+    key = KeyOfPerson(row["key_id"], row["is_erased"], row["is_lost"]) if row["key_id"] else None
+    return _referral(row), key
 
 
 async def referrals_of_case(conn: Connection, case_id: CaseId) -> list[Referral]:
