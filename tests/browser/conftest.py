@@ -10,6 +10,9 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
+from schemas import EventId, PartnerInformed, new_id
+from schemas.delivery import Told
+from schemas.ids import PartnerSlug
 from services.chassis.db import Database
 from services.intake.page.app import create_page
 from tests.intake.builders import AWO, CARITAS_MBE, Desk, a_consent
@@ -50,9 +53,14 @@ async def address(desk: Desk, database: Database) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def code(desk: Desk) -> str:
-    """The code of a person with two consents in force, one withdrawn, and something fetched."""
+    """The code of a person with two consents in force, one withdrawn, something fetched, and somebody told."""
     wanted = a_consent(), a_consent(to_unit=CARITAS_MBE), a_consent(to_unit=AWO, scope="cooperation")
     case_ref, referral, refs = await desk.a_referred_person(*wanted)
     assert (await desk.fetch(referral)).status_code == 200
     await desk.withdraw(refs[1])
+    requested = Told(
+        event_id=EventId(new_id()), type="lotse.referral.requested.v1", number=1, case_id=desk.case_id(case_ref)
+    )
+    informed = PartnerInformed(partner=PartnerSlug("awo-rheinland"), events=(requested,))
+    await desk.intake.feed(informed, source="/koblenz/notifier/1")
     return str((await hand_out(desk, case_ref)).json()["code"])
