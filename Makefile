@@ -56,6 +56,8 @@ lint: $(STAMP) ## check style, types, imports and that the schemas are as the mo
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m deploy.privacy --check
+	$(BIN)/python -m deploy.routing --check
+	$(BIN)/python -m deploy.states --check
 
 schemas: $(STAMP) ## write JSON Schemas and AsyncAPI from the models
 	$(BIN)/python -m schemas.generate

@@ -262,6 +262,12 @@ class ReferralState(Code, grows=True, unknown=READER_ONLY):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     DETACHED = "detached"
+    ON_HOLD = "on-hold"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    """Nobody answered in time."""
+    ENTERED_IN_ERROR = "entered-in-error"
+    """It should never have existed."""
     UNKNOWN = READER_ONLY
 
 
@@ -291,6 +297,41 @@ class Outcome(Code, grows=True, unknown="other"):
     REFERRED_ONWARD = "referred-onward"
     NO_LONGER_NEEDED = "no-longer-needed"
     MOVED_AWAY = "moved-away"
+    OTHER = "other"
+
+
+class HoldReason(Code, grows=True, unknown="other"):
+    """Why the work on a referral rests."""
+
+    WAITLIST = "waitlist"
+    AWAITING_PERSON = "awaiting-person"
+    AWAITING_DOCUMENTS = "awaiting-documents"
+    OTHER = "other"
+
+
+class FailureReason(Code, grows=True, unknown="other"):
+    """Why a service could not finish what it had accepted; why somebody did not come is nobody's to say."""
+
+    COULD_NOT_CONTACT = "could-not-contact"
+    APPOINTMENTS_NOT_KEPT = "appointments-not-kept"
+    MOVED_AWAY = "moved-away"
+    OTHER = "other"
+
+
+class TakenBackReason(Code, grows=True, unknown="other"):
+    """Why a service takes its acceptance back."""
+
+    WRONG_REFERRAL = "wrong-referral"
+    ACCEPTED_BY_MISTAKE = "accepted-by-mistake"
+    OTHER = "other"
+
+
+class ErrorReason(Code, grows=True, unknown="other"):
+    """Why a referral should never have existed."""
+
+    WRONG_PERSON = "wrong-person"
+    WRONG_RECIPIENT = "wrong-recipient"
+    ENTERED_TWICE = "entered-twice"
     OTHER = "other"
 
 

@@ -1,14 +1,26 @@
 """Referrals: a person on the way from one unit to another unit's offer.
 
 `state` stays inside: from it a service restored to an older day adopts what it had already said. The sender
-hears what the person allowed: received, rejected and ended always, the rest with a feedback consent.
+hears what the person allowed: received, rejected, expired and ended always, the rest with a feedback consent.
+`happened_on`: the day of something that was recorded afterwards, for instance agreed by telephone.
 """
 
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated
 
-from schemas.codes import EndMode, EndReason, Outcome, ReferralState, RejectionReason, Scope
+from schemas.codes import (
+    EndMode,
+    EndReason,
+    ErrorReason,
+    FailureReason,
+    HoldReason,
+    Outcome,
+    ReferralState,
+    RejectionReason,
+    Scope,
+    TakenBackReason,
+)
 from schemas.envelope import CaseEvent
 from schemas.ids import ConsentId, OfferId, PartnerSlug, ReferralId, UnitId, partner_of
 from schemas.visibility import Party, Shared
@@ -37,6 +49,8 @@ class ReferralRequested(ReferralEvent, type="lotse.referral.requested.v1", audie
 
     consent_id: ConsentId
     offer_id: Annotated[OfferId, Shared]
+    based_on: ReferralId | None = None
+    """The referral that this one goes on from; who else was asked is not the recipient's to know."""
 
 
 class ReferralReceived(ReferralEvent, type="lotse.referral.received.v1", audience=BOTH):
@@ -48,11 +62,30 @@ class ReferralAccepted(
 ):
     """The service takes the person."""
 
+    first_contact_planned_on: Annotated[date | None, Shared] = None
+    happened_on: Annotated[date | None, Shared] = None
+
 
 class ReferralRejected(ReferralEvent, type="lotse.referral.rejected.v1", audience=BOTH):
     """The service cannot take the person."""
 
     reason: Annotated[RejectionReason, Shared]
+    happened_on: Annotated[date | None, Shared] = None
+
+
+class ReferralExpired(ReferralEvent, type="lotse.referral.expired.v1", audience=BOTH):
+    """The service has not answered in time; the referral is the sender's again."""
+
+
+class ReferralAcceptanceTakenBack(
+    ReferralEvent,
+    type="lotse.referral.acceptance_taken_back.v1",
+    audience=BOTH,
+    sender_needs=Scope.FEEDBACK_STATUS,
+):
+    """The service had accepted by mistake: the request waits for its answer again."""
+
+    reason: Annotated[TakenBackReason, Shared]
 
 
 class ReferralStarted(
@@ -63,12 +96,35 @@ class ReferralStarted(
     first_contact_on: Annotated[date, Shared]
 
 
+class ReferralPutOnHold(
+    ReferralEvent, type="lotse.referral.put_on_hold.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
+):
+    """The work on a referral rests, and is looked at again by a day."""
+
+    reason: Annotated[HoldReason, Shared]
+    review_on: Annotated[date, Shared]
+
+
+class ReferralResumed(
+    ReferralEvent, type="lotse.referral.resumed.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
+):
+    """The work on a referral goes on where it rested."""
+
+
+class ReferralFailed(ReferralEvent, type="lotse.referral.failed.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS):
+    """The service could not finish what it had accepted."""
+
+    reason: Annotated[FailureReason, Shared(needs=Scope.FEEDBACK_OUTCOME)]
+    happened_on: Annotated[date | None, Shared] = None
+
+
 class ReferralCompleted(
     ReferralEvent, type="lotse.referral.completed.v1", audience=BOTH, sender_needs=Scope.FEEDBACK_STATUS
 ):
     """The service finished its work on a referral."""
 
     outcome: Annotated[Outcome, Shared(needs=Scope.FEEDBACK_OUTCOME)]
+    happened_on: Annotated[date | None, Shared] = None
 
 
 class ReferralEnded(ReferralEvent, type="lotse.referral.ended.v1", audience=BOTH, closing=True):
@@ -76,6 +132,12 @@ class ReferralEnded(ReferralEvent, type="lotse.referral.ended.v1", audience=BOTH
 
     mode: Annotated[EndMode, Shared(needs=Scope.FEEDBACK_STATUS)]
     reason: Annotated[EndReason, Shared(needs=Scope.FEEDBACK_STATUS)]
+
+
+class ReferralEnteredInError(ReferralEvent, type="lotse.referral.entered_in_error.v1", audience=BOTH, closing=True):
+    """A referral should never have existed; two persons of the unit that sent it have said so."""
+
+    reason: Annotated[ErrorReason, Shared]
 
 
 class ReferralStatusShared(

@@ -43,6 +43,7 @@ def make_settings(folder: Path, database_url: str, **more: Any) -> Settings:
         "partners_dir": ROOT / "deploy" / "partners",
         "agreement_file": ROOT / "deploy" / "agreement" / "koblenz.toml",
         "notices": ROOT / "deploy" / "notices",
+        "routing_file": ROOT / "deploy" / "routing" / "koblenz.toml",
         "secrets_dir": secrets.for_services,
         "issuers_file": folder / "issuer" / "issuers.toml",
         "kafka_password": SecretStr(""),

@@ -4,7 +4,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from deploy.demo.cast import (
     AWO,
@@ -28,8 +27,8 @@ from deploy.demo.cast import (
 from deploy.demo.play import Play
 from deploy.demo.stream import is_closed_to
 from deploy.demo.unexpected import Unexpected
+from schemas.calendar import local_day
 
-KOBLENZ = ZoneInfo("Europe/Berlin")
 CONSENT_HOLDS = timedelta(days=180)
 COUNTED_WITHIN_SECONDS = 15.0
 
@@ -90,13 +89,15 @@ async def fetch(play: Play) -> str:
 
 
 async def accept(play: Play) -> str:
-    await play.services.change(AWO_SYSTEM, "referral", _referral(play, "/accept"))
+    planned_on = (local_day(datetime.now(UTC)) + timedelta(days=7)).isoformat()
+    taken = {"responsible": "Beratung MBE", "first_contact_planned_on": planned_on}
+    await play.services.change(AWO_SYSTEM, "referral", _referral(play, "/accept"), taken)
     await _city_reads(play, "received")
     return "nimmt an. Fragt die Stadt jetzt nach, liest sie nur: „eingegangen“"
 
 
 async def start(play: Play) -> str:
-    today = datetime.now(KOBLENZ).date().isoformat()
+    today = local_day(datetime.now(UTC)).isoformat()
     await play.services.change(AWO_COUNSELLOR, "referral", _referral(play, "/start"), {"first_contact_on": today})
     await _city_reads(play, "received")
     return "führt das erste Gespräch"

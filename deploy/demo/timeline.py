@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -12,8 +11,8 @@ from rich.text import Text
 
 from deploy.demo.cast import SHORT, UNITS
 from deploy.demo.play import Hearing, Step
+from schemas.calendar import LOCAL_TIME
 
-KOBLENZ = ZoneInfo("Europe/Berlin")
 TIME, WHO, FAST, GAP = 8, 9, 5, 1
 WIDEST = 120
 TITLE = "Lotse: der Weg einer Person durch die Koblenzer Integrationsvereinbarung"
@@ -47,7 +46,7 @@ class Timeline:
 
     def step(self, step: Step, said: str, heard: Sequence[Hearing]) -> None:
         """One step: what was done, and on a line of its own each thing that was heard."""
-        now = datetime.now(UTC).astimezone(KOBLENZ).strftime("%H:%M:%S")
+        now = datetime.now(UTC).astimezone(LOCAL_TIME).strftime("%H:%M:%S")
         lines = [(_who_heard(each), _fast(each)) for each in _together(heard)]
         self._say(self._row(now, Text(step.who, "cyan"), said, _heard(lines or [(Text(step.note, "dim"), "")])))
         self.slowest = max([self.slowest, *(each.milliseconds for each in heard)])

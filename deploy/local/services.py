@@ -29,15 +29,19 @@ class Sources:
     partners: Path = CHECKOUT / "deploy" / "partners"
     agreement: Path = CHECKOUT / "deploy" / "agreement" / "koblenz.toml"
     notices: Path = CHECKOUT / "deploy" / "notices"
+    routing: Path = CHECKOUT / "deploy" / "routing" / "koblenz.toml"
 
 
 def sources_from(environ: Mapping[str, str]) -> Sources:
-    """The checkout's files, unless LOTSE_PARTNERS_DIR, LOTSE_AGREEMENT_FILE or LOTSE_NOTICES name others."""
+    """The checkout's files, unless LOTSE_PARTNERS_DIR, LOTSE_AGREEMENT_FILE, LOTSE_NOTICES or LOTSE_ROUTING_FILE
+    name others.
+    """
     given = Sources()
     return Sources(
         Path(environ.get("LOTSE_PARTNERS_DIR") or given.partners),
         Path(environ.get("LOTSE_AGREEMENT_FILE") or given.agreement),
         Path(environ.get("LOTSE_NOTICES") or given.notices),
+        Path(environ.get("LOTSE_ROUTING_FILE") or given.routing),
     )
 
 
@@ -61,6 +65,7 @@ def service_environment(stack: Stack, service: Service, port: int, sources: Sour
         "LOTSE_PARTNERS_DIR": str(sources.partners),
         "LOTSE_AGREEMENT_FILE": str(sources.agreement),
         "LOTSE_NOTICES": str(sources.notices),
+        "LOTSE_ROUTING_FILE": str(sources.routing),
         "LOTSE_SECRETS_DIR": str(stack.secrets.for_services),
         "LOTSE_ISSUERS_FILE": str(issuer_of(stack.layout).issuers_file),
     }

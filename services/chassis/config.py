@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     partners_dir: Path
     agreement_file: Path | None = None
     notices: Path | None = None
+    routing_file: Path | None = None
     page_url: HttpUrl | None = None
     vault_operator_key: SecretStr | None = None
     kms_url: HttpUrl | None = None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from schemas import CaseId, ConsentId, UnitId, partner_of
+from schemas.calendar import local_month
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
@@ -26,7 +27,6 @@ from services.intake.commands.information import unit_key
 from services.intake.commands.persons import age_of, case_key, destroy_key, erase_never_consented
 from services.intake.commands.refusals import tell_of_month
 from services.intake.model.age import BELOW_15, Age
-from services.intake.model.calendar import local_month
 from services.intake.model.rights import proof_border
 from services.intake.resources import resources_of
 from services.intake.store import consents, disclosures, keys, persons, refusals, retention

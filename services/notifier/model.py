@@ -23,6 +23,7 @@ from schemas import (
     PersonErased,
     Received,
     ReferralEnded,
+    ReferralEnteredInError,
     ReferralEvent,
     ReferralId,
     ReferralRequested,
@@ -34,6 +35,8 @@ from schemas import (
 from schemas.codes import ReferralState, Scope
 
 NOTHING: frozenset[Scope] = frozenset()
+ENDS_OF_REFERRALS = (ReferralEnded, ReferralEnteredInError)
+"""After one of these a partner hears of the referral no more, whatever a parked key brings late."""
 OVER = frozenset({ReferralState.CANCELLED, ReferralState.DETACHED})
 """States that only the closing event tells of."""
 
@@ -205,7 +208,7 @@ class Ledger:
         """Write that these partners know of an event, and so of what it spoke of."""
         self.entries[event.id].update(partners)
         data, traces = event.data, self.traces[event.topic, event.key]
-        about = (referral_of(data), consent_of(data), isinstance(data, ReferralEnded))
+        about = (referral_of(data), consent_of(data), isinstance(data, ENDS_OF_REFERRALS))
         traces.extend(Trace(partner, *about) for partner in partners)
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, ReferralEnded, Topic, UnitId
+from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, Topic, UnitId
 from schemas.codes import RecallAction, Scope
 from services.chassis.db import Connection
-from services.notifier.model import Consent, Found, Trace
+from services.notifier.model import ENDS_OF_REFERRALS, Consent, Found, Trace
 
 
 class Line(NamedTuple):
@@ -131,15 +131,15 @@ async def traces_of(conn: Connection, keys: Mapping[tuple[str, str], bool]) -> l
     """What the ledger says of these (topic, key), each thing once: all where the value is true, else the ends."""
     rows = await conn.fetch(
         """
-        select distinct topic, key, partner, referral_id, consent_id, type = $4 as is_end
+        select distinct topic, key, partner, referral_id, consent_id, type = any($4::text[]) as is_end
         from notifier.told join unnest($1::text[], $2::text[], $3::boolean[]) as wanted (topic, key, everything)
              using (topic, key)
-        where everything or type = $4
+        where everything or type = any($4::text[])
         """,
         [topic for topic, _ in keys],
         [key for _, key in keys],
         list(keys.values()),
-        ReferralEnded.event_type,
+        [each.event_type for each in ENDS_OF_REFERRALS],
     )
     return [((row["topic"], row["key"]), _trace(row)) for row in rows]
 

@@ -8,6 +8,7 @@ from services.chassis.handling import Handlers
 from services.referral.api import ROUTERS
 from services.referral.handlers import ADOPTION, HANDLERS, on_run
 from services.referral.jobs import jobs
+from services.referral.resources import open_resources
 
 
 def _handlers(_context: Context) -> Handlers:
@@ -24,6 +25,7 @@ SERVICE = Service(
     routers=ROUTERS,
     handlers=_handlers,
     jobs=jobs,
+    resources=open_resources,
     adoption=_adoption,
 )
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from schemas import (
     EVENTS,
@@ -23,11 +22,11 @@ from schemas import (
     partner_of,
 )
 from schemas.agreement_file import AgreementFile, Clause, Events, EventsTold, NotMeasured, NotYet, SumInformation
+from schemas.calendar import LOCAL_TIME
 from schemas.codes import ContactLevel, PartnerRole
 from schemas.partner_file import Partners
 
 NOBODY = PartnerSlug("")
-KOBLENZ = ZoneInfo("Europe/Berlin")
 
 
 class Status(StrEnum):
@@ -186,7 +185,7 @@ def names_parties(event_class: type[Event]) -> bool:
 
 def year_of(at: datetime) -> int:
     """The year of the calendar in Koblenz."""
-    return at.astimezone(KOBLENZ).year
+    return at.astimezone(LOCAL_TIME).year
 
 
 def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:

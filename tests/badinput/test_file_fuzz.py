@@ -53,7 +53,7 @@ _lines = st.one_of(
     ),
     st.text(max_size=20),
 )
-_edits = st.lists(
+edits = st.lists(
     st.tuples(st.integers(0, 60), st.sampled_from(["insert", "value", "drop"]), _lines, _values), max_size=3
 )
 
@@ -87,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @FUZZ
-@given(edits=_edits)
+@given(edits=edits)
 def test_any_partner_file_is_read_or_refused_with_a_sentence(folder: Path, edits: Any) -> None:
     """No traceback, however broken it is."""
     path = folder / "caritas-koblenz.toml"
@@ -99,7 +99,7 @@ def test_any_partner_file_is_read_or_refused_with_a_sentence(folder: Path, edits
 
 
 @FUZZ
-@given(edits=_edits)
+@given(edits=edits)
 def test_any_agreement_file_is_read_or_refused_with_a_sentence(folder: Path, edits: Any) -> None:
     """The same of the agreement."""
     path = folder / "koblenz.toml"

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests.bench.asking import Asker, world
 from tests.bench.ground import answer
 from tests.bench.real import cpu_seconds
-from tests.faults.people import AWO, CITY, PERSON, consent, offer_state, signed
+from tests.faults.people import AWO, CITY, PERSON, acceptance, consent, offer_state, signed
 
 MIX_CONNECTIONS = 64
 PERSONS_EACH = 4
@@ -160,7 +160,7 @@ async def _one_case(asker: Asker, slot: Slot, path: str, etag: str, offer_id: st
     referral = f"/v1/referrals/{made.body['referral_id']}"
     if not await slot():
         return False
-    await asker.do("POST", "referral", f"{referral}/accept", AWO)
+    await asker.do("POST", "referral", f"{referral}/accept", AWO, acceptance())
     if not (await change_offer(5) and await slot()):
         return False
     feedback = signed(consent(AWO, CITY, "feedback-status"))

@@ -12,7 +12,7 @@ from tests.faults.client import Answer, Client, NoAnswer
 from tests.faults.ears import Ears
 from tests.faults.expected import OPEN, expected_of
 from tests.faults.ledger import OUTCOME, STATUS, TRANSFER, Ledger, partner_of
-from tests.faults.people import OFFERING, PARTNERS, PERSON, SENDING, consent, signed
+from tests.faults.people import OFFERING, PARTNERS, PERSON, SENDING, acceptance, consent, signed
 
 PLANS: tuple[tuple[str, ...], ...] = (
     ("accept", "start", "complete"),
@@ -163,6 +163,8 @@ class CaseWorker:
         """What goes with an act."""
         if verb == "start":
             return {"first_contact_on": datetime.now(UTC).date().isoformat()}
+        if verb == "accept":
+            return acceptance()
         if verb == "complete":
             return {"outcome": self.rng.choice(("need-met", "advised-once", "enrolled"))}
         return {"reason": self.rng.choice(("no-capacity", "out-of-area"))} if verb == "reject" else {}

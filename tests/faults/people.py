@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas.calendar import local_day
+
 PARTNERS = ("stadt-koblenz", "jobcenter-koblenz", "caritas-koblenz", "awo-rheinland")
 CITY, JOBCENTER = "stadt-koblenz/integration", "jobcenter-koblenz/jobcenter"
 AWO, CARITAS, JMD = "awo-rheinland/mbe", "caritas-koblenz/mbe", "caritas-koblenz/jmd"
@@ -42,6 +44,12 @@ def consent(from_unit: str, to_unit: str, scope: str) -> dict[str, Any]:
 
 NOTICE = {"version": "2026-01", "language": "de"}
 INTERPRETER = {"kind": "professional", "language": "ar"}
+
+
+def acceptance() -> dict[str, Any]:
+    """What a service says when it takes somebody: which function does, and the first contact planned in a week."""
+    planned_on = local_day(datetime.now(UTC)) + timedelta(days=7)
+    return {"responsible": "Beratung", "first_contact_planned_on": planned_on.isoformat()}
 
 
 def signed(*consents: dict[str, Any]) -> dict[str, Any]:

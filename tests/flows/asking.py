@@ -258,6 +258,11 @@ async def shown_referral(referral: Running) -> Ask:
     return lambda _unit: Request(f"/v1/referrals/{referral_id}")
 
 
+async def numbered_referral(referral: Running) -> Ask:
+    referral_id = await Lotse(referral).referral(a_case())
+    return lambda _unit: Request(f"/v1/referrals/{referral_id}/number", {"own_number": "17"})
+
+
 async def _parked(service: Running) -> dict[str, Any]:
     """A key that waits because its first versions are missing."""
     case_id = CaseId(new_id())
@@ -302,6 +307,10 @@ BEFORE: Mapping[str, tuple[str, ...]] = {
     "reject": (),
     "start": ("accept",),
     "complete": ("accept", "start"),
+    "take-back": ("accept",),
+    "hold": ("accept",),
+    "resume": ("accept", "hold"),
+    "fail": ("accept",),
 }
 WAYS: Mapping[str, Mapping[str, Way]] = {
     "intake": {
@@ -348,6 +357,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         **OPERATORS,
     },
     "referral": {
+        "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
         **DIRECTORY,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.
         "POST /v1/referrals": Way(a_request, hidden=(409, "no-consent")),
@@ -358,6 +368,8 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
             for act, before in BEFORE.items()
         },
         "POST /v1/referrals/{referral_id}/cancel": Way(a_referral("cancel")),
+        "POST /v1/referrals/{referral_id}/annul": Way(a_referral("annul")),
+        "PUT /v1/referrals/{referral_id}/number": Way(numbered_referral),
         **OPERATORS,
     },
     "notifier": {

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from tests.faults.people import acceptance
 from tests.flows.world import AWO, CARITAS, CITY, JOBCENTER, World
 
 
@@ -17,7 +18,7 @@ async def test_a_referral_from_the_consent_to_the_withdrawal(world: World) -> No
 
         person = await world.ask("GET", "intake", f"/v1/referrals/{referral}/person", AWO)
         assert person.json()["identity"] == {"name": "Amal Haddad"}
-        await world.do("referral", f"/v1/referrals/{referral}/accept", AWO)
+        await world.do("referral", f"/v1/referrals/{referral}/accept", AWO, acceptance())
         await city.until("referral.received", referral_id=referral)
 
         today = datetime.now(UTC).date().isoformat()

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from tests.faults.heard import CLOSING
+from tests.faults.people import acceptance
 from tests.flows.world import AWO, CITY, Heard, World, kind
 
 # `make soak` asks for 10,000.
@@ -51,12 +52,12 @@ class Race:
         await self._at_once(
             withdrawal,
             self.world.ask("GET", "intake", f"/v1/referrals/{referral}/person", AWO),
-            self.world.ask("POST", "referral", f"/v1/referrals/{referral}/accept", AWO),
+            self.world.ask("POST", "referral", f"/v1/referrals/{referral}/accept", AWO, acceptance()),
         )
 
     async def _started(self, referral: str, withdrawal: Withdrawal) -> None:
         """The City may hear of the state, and AWO begins."""
-        await self.world.do("referral", f"/v1/referrals/{referral}/accept", AWO)
+        await self.world.do("referral", f"/v1/referrals/{referral}/accept", AWO, acceptance())
         await self.world.feedback(referral)
         begun = {"first_contact_on": datetime.now(UTC).date().isoformat()}
         await self._at_once(

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.account import find_place
 from deploy.local.dumps import dump
 from deploy.local.stack import Stack
+from tests.faults.people import acceptance
 from tests.flows.world import AWO, CARITAS, CITY, Heard, World
 
 PLANTED = {
@@ -36,7 +37,7 @@ async def live_through(world: World) -> str:
     referral = await world.refer(case_ref, await world.offer(AWO))
     person = await world.ask("GET", "intake", f"/v1/referrals/{referral}/person", AWO)
     assert person.json()["identity"]["name"] == PLANTED["name"]
-    await world.do("referral", f"/v1/referrals/{referral}/accept", AWO)
+    await world.do("referral", f"/v1/referrals/{referral}/accept", AWO, acceptance())
     await world.feedback(referral)
     await rights(world, case_ref)
     await world.do("intake", f"/v1/consents/{consent}/withdraw", CITY)
@@ -192,7 +193,7 @@ async def test_two_partners_cannot_join_their_events(world: World) -> None:
             for unit in (AWO, CARITAS)
         ]
         for unit, (_, referral) in ((AWO, to_awo), (CARITAS, to_caritas)):
-            await world.do("referral", f"/v1/referrals/{referral}/accept", unit)
+            await world.do("referral", f"/v1/referrals/{referral}/accept", unit, acceptance())
         for consent, _ in (to_awo, to_caritas):
             await world.do("intake", f"/v1/consents/{consent}/withdraw", CITY)
         for partner, referral in ((city, to_awo[1]), (city, to_caritas[1]), (awo, to_awo[1]), (caritas, to_caritas[1])):

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import UnitId
+from schemas.calendar import local_midnight
 from schemas.codes import AgeBand, ConsentForm, DataCategory, GivenBy, Scope
 from schemas.ids import ConsentId, new_id
 from services.intake.model.age import Age
 from services.intake.model.asking import Asked, Fault, signing_fault
-from services.intake.model.calendar import local_midnight
 from services.intake.model.consents import Notice, Signature, WantedConsent
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,8 +9,20 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from schemas import PersonDisclosed, ReferralAccepted, ReferralEnded, ReferralStarted, dataschema, event_headers, new_id
-from schemas.codes import DataCategory, EndMode, ReferralState
+from schemas import (
+    PersonDisclosed,
+    ReferralAccepted,
+    ReferralEnded,
+    ReferralEnteredInError,
+    ReferralExpired,
+    ReferralFailed,
+    ReferralPutOnHold,
+    ReferralStarted,
+    dataschema,
+    event_headers,
+    new_id,
+)
+from schemas.codes import DataCategory, EndMode, ErrorReason, FailureReason, HoldReason, ReferralState
 from services.chassis.records import Record
 from tests.harness import REFERRAL
 from tests.intake.builders import (
@@ -203,6 +215,30 @@ async def test_the_gate_is_open_until_the_referral_ends(desk: Desk) -> None:
     await desk.intake.feed(ended(referral, EndMode.DETACHED), source=REFERRAL)
     problem(await desk.fetch(referral.referral_id), 403, "referral-not-open")
     assert len(await desk.intake.rows("select * from intake.disclosure")) == 3
+
+
+CLOSED = {
+    ReferralState.FAILED: lambda referral: moved(
+        referral, ReferralFailed, ReferralState.FAILED, reason=FailureReason.OTHER
+    ),
+    ReferralState.EXPIRED: lambda referral: moved(referral, ReferralExpired, ReferralState.EXPIRED),
+    ReferralState.ENTERED_IN_ERROR: lambda referral: moved(
+        referral, ReferralEnteredInError, ReferralState.ENTERED_IN_ERROR, reason=ErrorReason.WRONG_PERSON
+    ),
+}
+
+
+@pytest.mark.parametrize("state", CLOSED)
+async def test_a_pause_leaves_the_gate_open_and_an_end_of_any_kind_shuts_it(desk: Desk, state: ReferralState) -> None:
+    """Failed, expired, entered in error."""
+    case_ref = await desk.register()
+    await desk.consent(case_ref)
+    referral = a_referral(desk.case_id(case_ref))
+    said = {"reason": HoldReason.WAITLIST, "review_on": "2026-06-04"}
+    await desk.intake.feed(referral, moved(referral, ReferralPutOnHold, ReferralState.ON_HOLD, **said), source=REFERRAL)
+    assert (await desk.fetch(referral.referral_id)).status_code == 200
+    await desk.intake.feed(CLOSED[state](referral), source=REFERRAL)
+    problem(await desk.fetch(referral.referral_id), 403, "referral-not-open")
 
 
 async def test_a_case_with_unread_news_is_kept_shut(desk: Desk) -> None:

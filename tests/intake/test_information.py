@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from schemas import InformationCounted
-from services.intake.model.calendar import local_month
+from schemas.calendar import local_month
 from tests.intake.builders import AWO, CITY, Desk, problem
 
 

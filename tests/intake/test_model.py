@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.intake.model.calendar import a_year_after, local_month
+from schemas.calendar import a_year_after, local_month
 from services.intake.model.persons import is_plausible_birth
 
 LEAP_DAY = datetime(2028, 2, 29, 12, tzinfo=UTC)

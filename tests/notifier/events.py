@@ -22,13 +22,19 @@ from schemas import (
     PersonCorrected,
     PersonDisclosed,
     PersonErased,
+    ReferralAcceptanceTakenBack,
     ReferralAccepted,
     ReferralCompleted,
     ReferralEnded,
+    ReferralEnteredInError,
+    ReferralExpired,
+    ReferralFailed,
     ReferralId,
+    ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
     ReferralRequested,
+    ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
     UnitId,
@@ -41,6 +47,9 @@ from schemas.codes import (
     EndMode,
     EndReason,
     ErasureReason,
+    ErrorReason,
+    FailureReason,
+    HoldReason,
     InvalidationReason,
     Outcome,
     ReferralState,
@@ -48,6 +57,7 @@ from schemas.codes import (
     RevocationReason,
     Scope,
     ServiceType,
+    TakenBackReason,
 )
 from schemas.visibility import FieldChange
 
@@ -153,6 +163,33 @@ class Story:
     def completed(self) -> ReferralCompleted:
         """AWO finished its work."""
         return ReferralCompleted(**self._referral(AWO, ReferralState.COMPLETED), outcome=Outcome.NEED_MET)
+
+    def expired_referral(self) -> ReferralExpired:
+        """AWO has not answered in time."""
+        return ReferralExpired(**self._referral(None, ReferralState.EXPIRED))
+
+    def taken_back(self) -> ReferralAcceptanceTakenBack:
+        """AWO had accepted by mistake."""
+        said = self._referral(AWO, ReferralState.RECEIVED)
+        return ReferralAcceptanceTakenBack(**said, reason=TakenBackReason.ACCEPTED_BY_MISTAKE)
+
+    def on_hold(self) -> ReferralPutOnHold:
+        """AWO's work rests."""
+        said = self._referral(AWO, ReferralState.ON_HOLD)
+        return ReferralPutOnHold(**said, reason=HoldReason.WAITLIST, review_on=date(2030, 6, 1))
+
+    def resumed(self) -> ReferralResumed:
+        """It goes on."""
+        return ReferralResumed(**self._referral(AWO, ReferralState.IN_PROGRESS))
+
+    def failed(self) -> ReferralFailed:
+        """AWO could not finish."""
+        return ReferralFailed(**self._referral(AWO, ReferralState.FAILED), reason=FailureReason.MOVED_AWAY)
+
+    def entered_in_error(self) -> ReferralEnteredInError:
+        """Two persons of the City have said that it should never have existed."""
+        said = self._referral(CITY, ReferralState.ENTERED_IN_ERROR)
+        return ReferralEnteredInError(**said, reason=ErrorReason.WRONG_PERSON)
 
     def ended(self, **more: Any) -> ReferralEnded:
         """The referral ended because the consent did."""

@@ -86,6 +86,34 @@ async def test_sender_without_feedback_consent_hears_received_rejected_ended_onl
     assert await heard(notifier, CITY) == ["referral.received", "referral.rejected", "referral.ended"]
 
 
+async def test_a_pause_a_failure_and_a_mistake_are_told_with_feedback_status_only(notifier: Running) -> None:
+    """Why it failed needs the outcome's consent too; that nobody answered is told without any."""
+    without, with_status, with_both = Story(), Story(), Story()
+    for story in (without, with_status, with_both):
+        await notifier.feed(story.consent(), story.requested())
+    await notifier.feed(with_status.feedback(), with_both.feedback(), with_both.feedback(Scope.FEEDBACK_OUTCOME))
+    for story in (without, with_status, with_both):
+        await notifier.feed(story.taken_back(), story.on_hold(), story.resumed(), story.failed())
+    told = await stream(notifier, CITY)
+    assert len(told) == 2 * 4
+    failed = [each.data for each in told if each.type == "lotse.referral.failed.v1"]
+    assert [each.get("reason") for each in failed] == [None, "moved-away"]
+    unanswered = Story()
+    await notifier.feed(unanswered.consent(), unanswered.requested(), unanswered.expired_referral())
+    assert (await heard(notifier, CITY))[-1] == "referral.expired"
+    assert (await heard(notifier, AWO))[-1] == "referral.expired"
+
+
+async def test_after_an_error_nobody_hears_of_the_referral_any_more(notifier: Running) -> None:
+    """Whoever knew of it is told, with or without a consent; what comes late is not."""
+    story, unknown = Story(), Story()
+    await notifier.feed(story.consent(), story.requested(), story.withdrawn(), story.entered_in_error())
+    await notifier.feed(story.received(), story.accepted(), unknown.entered_in_error())
+    assert (await heard(notifier, AWO))[-1] == "referral.entered_in_error"
+    assert (await heard(notifier, AWO)).count("referral.entered_in_error") == 1
+    assert await silence(notifier, CARITAS, JOBCENTER)
+
+
 async def test_how_it_ended_needs_feedback_status(notifier: Running) -> None:
     """Without it the sender hears that it ended, not whether by cancelling or detaching, nor why."""
     without, with_status = Story(), Story()

@@ -203,12 +203,18 @@ class Lotse:
 
 def facts_of(act: str) -> dict[str, Any]:
     """A body that the act takes."""
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.now(UTC).date()
+    soon = (today + timedelta(days=7)).isoformat()
     return {
+        "accept": {"responsible": "Beratung MBE", "first_contact_planned_on": soon},
         "reject": {"reason": "no-capacity"},
-        "start": {"first_contact_on": today},
+        "take-back": {"reason": "accepted-by-mistake"},
+        "start": {"first_contact_on": today.isoformat()},
+        "hold": {"reason": "awaiting-documents", "review_on": soon},
         "complete": {"outcome": "need-met"},
+        "fail": {"reason": "could-not-contact"},
         "cancel": {"reason": "person-declined"},
+        "annul": {"reason": "wrong-person"},
     }.get(act, {})
 
 

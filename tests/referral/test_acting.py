@@ -28,10 +28,12 @@ TO_STATE = {
     "rejected": ("reject",),
     "in-progress": ("accept", "start"),
     "completed": ("accept", "start", "complete"),
+    "on-hold": ("accept", "hold"),
+    "failed": ("accept", "fail"),
     "cancelled": ("cancel",),
     "detached": ("accept", "start", "cancel"),
 }
-ACTS = ("receive", "accept", "reject", "start", "complete", "cancel")
+ACTS = ("receive", "accept", "reject", "take-back", "start", "hold", "resume", "complete", "fail", "cancel")
 
 
 async def test_a_referral_goes_its_whole_way(lotse: Lotse) -> None:
@@ -71,8 +73,9 @@ async def test_what_a_state_does_not_take_is_a_conflict_without_event(lotse: Lot
     allowed = {
         "requested": {"receive", "accept", "reject", "cancel"},
         "received": {"accept", "reject", "cancel"},
-        "accepted": {"start", "cancel"},
-        "in-progress": {"complete", "cancel"},
+        "accepted": {"take-back", "start", "hold", "fail", "cancel"},
+        "in-progress": {"hold", "complete", "fail", "cancel"},
+        "on-hold": {"resume", "fail", "cancel"},
     }.get(state, set())
     referral_id = await lotse.referral(a_case(), *TO_STATE[state])
     before = await lotse.kinds()
@@ -122,9 +125,9 @@ async def test_either_party_ends_an_open_referral(lotse: Lotse, by: str) -> None
 async def test_a_refused_cancel_tells_the_sender_no_state(lotse: Lotse) -> None:
     """The answer is word for word the same whatever has happened, also the second time."""
     texts = set()
-    for state in ("completed", "rejected", "cancelled", "detached"):
+    for state in ("completed", "failed", "rejected", "cancelled", "detached"):
         referral_id = await lotse.referral(a_case(), *TO_STATE[state])
-        if state == "completed":
+        if state in ("completed", "failed"):
             assert (await lotse.act(referral_id, "cancel", unit=CITY)).status_code == 200
         answer = await lotse.act(referral_id, "cancel", unit=CITY)
         assert is_problem(answer, 409, "illegal-transition")
@@ -208,7 +211,7 @@ async def test_another_units_referral_is_as_one_that_does_not_exist(lotse: Lotse
 async def test_the_sender_cannot_act_for_the_service(lotse: Lotse) -> None:
     """The refusal is the same in every state."""
     referral_id = await lotse.referral(a_case())
-    acts = ("receive", "accept", "reject", "start", "complete")
+    acts = set(ACTS) - {"cancel"}
     refused = [await lotse.act(referral_id, act, unit=CITY) for act in acts]
     await lotse.act(referral_id, "accept")
     refused += [await lotse.act(referral_id, act, unit=CITY) for act in acts]
@@ -219,8 +222,8 @@ async def test_the_sender_cannot_act_for_the_service(lotse: Lotse) -> None:
 async def test_a_wrong_role_is_refused(lotse: Lotse) -> None:
     """Even of the right unit, for every act."""
     referral_id = await lotse.referral(a_case())
-    for act in ACTS:
-        for role in ("coordinator", "commissioner", "operator"):
+    for act in (*ACTS, "annul"):
+        for role in ("commissioner", "operator"):
             answer = await lotse.post(f"/v1/referrals/{referral_id}/{act}", facts_of(act), unit=AWO, role=role)
             assert is_problem(answer, 403, "role-missing")
     assert await lotse.kinds() == ["requested"]
@@ -235,8 +238,20 @@ async def test_a_clerk_does_not_counsel(lotse: Lotse) -> None:
 
 WRONG: list[tuple[str, Any, str]] = [
     ("receive", {"note": "hello"}, "note"),
-    ("accept", {"note": "hello"}, "note"),
+    ("accept", facts_of("accept") | {"note": "hello"}, "note"),
     ("accept", [], "body"),
+    ("accept", {}, "responsible"),
+    ("accept", {"responsible": "x"}, "first_contact_planned_on"),
+    ("accept", facts_of("accept") | {"responsible": " "}, "responsible"),
+    ("accept", facts_of("accept") | {"responsible": "a\x00b"}, "responsible"),
+    ("accept", facts_of("accept") | {"first_contact_planned_on": "2020-01-01"}, "first_contact_planned_on"),
+    ("accept", facts_of("accept") | {"happened_on": "2020-01-01"}, "happened_on"),
+    ("accept", facts_of("accept") | {"happened_on": "2999-01-01"}, "happened_on"),
+    ("hold", {"reason": "waitlist"}, "review_on"),
+    ("hold", {"reason": "waitlist", "review_on": "2020-01-01"}, "review_on"),
+    ("hold", {"reason": "lazy", "review_on": "2999-01-01"}, "reason"),
+    ("fail", {"reason": "unknown"}, "reason"),
+    ("take-back", {}, "reason"),
     ("reject", {}, "reason"),
     ("reject", {"reason": "unknown"}, "reason"),
     ("reject", {"reason": "do not like"}, "reason"),

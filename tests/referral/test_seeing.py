@@ -24,6 +24,9 @@ from tests.referral.builders import (
 
 WAYS = {
     (): "requested",
+    ("accept", "hold"): "received",
+    ("accept", "take-back"): "received",
+    ("accept", "fail"): "received",
     ("receive",): "received",
     ("accept",): "received",
     ("accept", "start"): "received",
@@ -33,7 +36,19 @@ WAYS = {
     ("accept", "start", "cancel"): "ended",
 }
 TOLD = {"referral_id", "case_ref", "role", "from_unit", "to_unit", "offer_id", "requested_at", "state"}
-NOT_TOLD = ("first_contact_on", "outcome", "end_reason")
+OWN = {"based_on", "own_number", "awaits_second_person"}
+NOT_TOLD = (
+    "error_reason",
+    "responsible",
+    "first_contact_planned_on",
+    "first_contact_on",
+    "hold_reason",
+    "review_on",
+    "outcome",
+    "failure_reason",
+    "end_reason",
+    "happened_on",
+)
 
 
 async def test_a_sender_without_consent_sees_what_it_was_told(lotse: Lotse) -> None:
@@ -42,8 +57,9 @@ async def test_a_sender_without_consent_sees_what_it_was_told(lotse: Lotse) -> N
         answer = await lotse.get(f"/v1/referrals/{await lotse.referral(a_case(), *acts)}", unit=CITY)
         assert answer.json()["state"] == state
         assert "etag" not in answer.headers
-        assert answer.json().keys() == TOLD | {"rejection_reason", *NOT_TOLD}
-        assert [answer.json()[name] for name in NOT_TOLD] == [None] * 3
+        assert answer.json().keys() == TOLD | OWN | {"rejection_reason", *NOT_TOLD}
+        assert {answer.json()[name] for name in NOT_TOLD} == {None}
+        assert [answer.json()[name] for name in sorted(OWN)] == [False, None, None]
 
 
 async def test_a_status_consent_opens_the_state_and_an_outcome_consent_the_outcome(lotse: Lotse) -> None:

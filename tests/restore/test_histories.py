@@ -1,14 +1,15 @@
 """Histories c to f: a database comes back older than the bus, and everything ends as if it had not."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from schemas import PersonErased, ReferralEnded, Topic
+from schemas.calendar import local_day
 from services.chassis.config import StartError
-from services.referral.model.referrals import KOBLENZ
 from tests.conftest import eventually
+from tests.faults.people import acceptance
 from tests.flows.world import AWO, CITY, PERSON
 from tests.restore.town import Town
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 async def act(town: Town, referral_id: str, *acts: str) -> None:
     """AWO does something with a referral, step by step."""
-    bodies = {"start": {"first_contact_on": today()}, "complete": {"outcome": "need-met"}}
+    bodies = {"accept": acceptance(), "start": {"first_contact_on": today()}, "complete": {"outcome": "need-met"}}
     for each in acts:
         await town.do("referral", f"/v1/referrals/{referral_id}/{each}", AWO, bodies.get(each))
 
@@ -313,7 +314,7 @@ async def view_of(town: Town) -> dict[str, object]:
 
 def today() -> str:
     """Today in Koblenz, as one writes it."""
-    return datetime.now(KOBLENZ).date().isoformat()
+    return local_day(datetime.now(UTC)).isoformat()
 
 
 async def test_an_erasure_is_in_force_again(town: Town) -> None:

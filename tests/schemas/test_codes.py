@@ -48,7 +48,7 @@ def test_list_that_does_not_say_whether_it_grows_cannot_be_declared() -> None:
 @pytest.mark.parametrize(
     ("raw", "field", "read"),
     [
-        ('{"state": "on-hold"}', "state", ReferralState.UNKNOWN),
+        ('{"state": "resting"}', "state", ReferralState.UNKNOWN),
         ('{"outcome": "won-the-lottery"}', "outcome", Outcome.OTHER),
         ('{"categories": ["identity", "shoe-size"]}', "categories", (DataCategory.IDENTITY, DataCategory.UNKNOWN)),
         ('{"state": "unknown"}', "state", ReferralState.UNKNOWN),
@@ -67,7 +67,7 @@ def test_reader_refuses_what_is_no_code_of_a_closed_list_or_no_code_at_all(raw: 
 
 
 @pytest.mark.parametrize(
-    "raw", ['{"state": "on-hold"}', '{"outcome": "won-the-lottery"}', '{"categories": ["shoe-size"]}', '{"level": "x"}']
+    "raw", ['{"state": "resting"}', '{"outcome": "won-the-lottery"}', '{"categories": ["shoe-size"]}', '{"level": "x"}']
 )
 def test_writer_refuses_an_unknown_code(raw: str) -> None:
     """Nothing is written that is not in the list."""

@@ -175,7 +175,7 @@ def test_reader_takes_the_fallback_for_codes_added_later() -> None:
         (GOLDEN / f"{COMPLETED}.json")
         .read_bytes()
         .replace(b"need-met", b"new-home")
-        .replace(b'"completed"', b'"on-hold"')
+        .replace(b'"completed"', b'"resting"')
     )
     event = decode(COMPLETED, raw)
     assert isinstance(event, schemas.ReferralCompleted)
@@ -231,13 +231,16 @@ def test_endings_are_terminal_and_closing_as_the_rules_ask() -> None:
     ends = ("withdrawn", "expired", "revoked", "invalidated")
     for_good = {*(f"lotse.consent.{end}.v1" for end in ends), "lotse.person.erased.v1"}
     assert {each.event_type for each in contract_events() if each.terminal} == for_good
-    assert {each.event_type for each in contract_events() if each.closing} == for_good | {"lotse.referral.ended.v1"}
+    assert {each.event_type for each in contract_events() if each.closing} == for_good | {
+        "lotse.referral.ended.v1",
+        "lotse.referral.entered_in_error.v1",
+    }
 
 
 def test_dataschema_names_the_highest_committed_version() -> None:
     """A reader finds the schema an event was written by."""
-    assert dataschema(schemas.ReferralCompleted, False) == f"urn:lotse:schema:{COMPLETED}:1"
-    assert dataschema(schemas.ReferralCompleted, True) == f"urn:lotse:schema:{COMPLETED}:1:partner"
+    assert dataschema(schemas.ReferralCompleted, False) == f"urn:lotse:schema:{COMPLETED}:2"
+    assert dataschema(schemas.ReferralCompleted, True) == f"urn:lotse:schema:{COMPLETED}:2:partner"
 
 
 @pytest.mark.usefixtures("registry")

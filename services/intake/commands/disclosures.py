@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from schemas import PersonDisclosed, Received, UnitId, new_id, partner_of
+from schemas.calendar import local_day
 from schemas.disclosure_chain import Disclosure, Kind
 from services.chassis import identity
 from services.chassis.db import Connection
@@ -12,7 +12,6 @@ from services.chassis.pairwise import References
 from services.chassis.signing import SigningKey
 from services.intake.store import disclosures
 
-LOCAL_TIME = ZoneInfo("Europe/Berlin")
 UNKNOWN_SUBJECT = "unknown since a restore"
 # The chain's head is locked meanwhile, and the gate for that recipient waits.
 ROWS_AT_ONCE = 500
@@ -67,7 +66,7 @@ async def chain_waiting(conn: Connection, references: References, unit: UnitId) 
 
 def day_that_ended(now: datetime) -> date:
     """The last whole day, in local time: the day for which heads are signed."""
-    return now.astimezone(LOCAL_TIME).date() - timedelta(days=1)
+    return local_day(now) - timedelta(days=1)
 
 
 async def sign_head(conn: Connection, key: SigningKey, recipient: str, now: datetime) -> None:

@@ -4,11 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas import InformationCounted, Topic, UnitId
+from schemas.calendar import local_month
 from schemas.codes import LanguageTag
 from services.chassis import outbox
 from services.chassis.db import Connection
 from services.chassis.keys import Key
-from services.intake.model.calendar import local_month
 from services.intake.store import information as store
 
 

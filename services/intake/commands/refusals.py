@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from schemas import RefusalCounted, UnitId
+from schemas.calendar import local_month
 from schemas.codes import LanguageTag
 from services.chassis import outbox
 from services.chassis.db import Connection
-from services.intake.model.calendar import local_month
 from services.intake.store import refusals as store
 
 

@@ -3,8 +3,8 @@
 from datetime import date, datetime
 
 from schemas import ConsentId, UnitId, new_id
+from schemas.calendar import local_day
 from services.chassis.db import Connection
-from services.intake.model.calendar import local_day
 from services.intake.model.consents import Consent
 from services.intake.model.rights import proof_kept_until
 from services.intake.model.tasks import OF_PROOF_YEARS, Task, TaskKind

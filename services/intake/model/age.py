@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from schemas.calendar import local_day, years_after, years_between
 from schemas.codes import (
     AgeBand,
 )
-from services.intake.model.calendar import local_day
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Age:
     def band_at(self, now: datetime) -> AgeBand:
         """The band as of `now`. Raises ValueError when nothing is known."""
         if self.birth_date is not None:
-            return band_of(_years_between(self.birth_date, local_day(now)))
+            return band_of(years_between(self.birth_date, local_day(now)))
         if self.band is None:
             raise ValueError("nothing is known of the age")
         return self.band
 
     def turns(self, years: int) -> date | None:
         """The day on which the person has lived so many years; None where only the band is known."""
-        return None if self.birth_date is None else _years_after(self.birth_date, years)
+        return None if self.birth_date is None else years_after(self.birth_date, years)
 
 
 def band_of(years: int) -> AgeBand:
@@ -53,15 +53,3 @@ MINORS = BELOW_15 | {AgeBand.FROM_15}
 
 
 OF_AGE_FROM = 18
-
-
-def _years_between(born: date, day: date) -> int:
-    """Completed years; somebody born on 29 February completes one on 1 March of other years (§ 188 BGB)."""
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
-
-
-def _years_after(born: date, years: int) -> date:
-    try:
-        return born.replace(year=born.year + years)
-    except ValueError:
-        return date(born.year + years, 3, 1)

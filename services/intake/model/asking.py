@@ -10,6 +10,7 @@ from schemas import (
     UnitId,
     partner_of,
 )
+from schemas.calendar import a_year_after, local_midnight
 from schemas.codes import (
     ConsentForm,
     DataCategory,
@@ -19,7 +20,6 @@ from schemas.codes import (
 )
 from schemas.partner_file import Unit
 from services.intake.model.age import BELOW_15, MINORS, OF_AGE_FROM, Age
-from services.intake.model.calendar import a_year_after, local_midnight
 from services.intake.model.consents import Signature, WantedConsent
 from services.intake.model.referrals import Referral
 

@@ -10,11 +10,11 @@ from schemas import (
     CaseId,
     UnitId,
 )
+from schemas.calendar import local_day
 from schemas.codes import (
     DataCategory,
     ErasureReason,
 )
-from services.intake.model.calendar import LOCAL_TIME
 
 NEVER_CONSENTED_KEPT = timedelta(hours=72)
 
@@ -81,4 +81,4 @@ def in_order(categories: Collection[DataCategory]) -> tuple[DataCategory, ...]:
 
 def is_plausible_birth(born: date, now: datetime) -> bool:
     """Whether somebody alive can be born that day."""
-    return EARLIEST_BIRTH <= born <= now.astimezone(LOCAL_TIME).date()
+    return EARLIEST_BIRTH <= born <= local_day(now)

@@ -12,11 +12,17 @@ from schemas.codes import (
 )
 
 OPEN_STATES = frozenset(
-    {ReferralState.REQUESTED, ReferralState.RECEIVED, ReferralState.ACCEPTED, ReferralState.IN_PROGRESS}
+    {
+        ReferralState.REQUESTED,
+        ReferralState.RECEIVED,
+        ReferralState.ACCEPTED,
+        ReferralState.IN_PROGRESS,
+        ReferralState.ON_HOLD,
+    }
 )
 
 
-FEEDBACK_STATES = OPEN_STATES | {ReferralState.COMPLETED}
+FEEDBACK_STATES = OPEN_STATES | {ReferralState.COMPLETED, ReferralState.FAILED}
 
 
 @dataclass(frozen=True)
@@ -36,5 +42,5 @@ class Referral:
 
     @property
     def takes_feedback(self) -> bool:
-        """Whether a feedback consent still has something to be about: it is open, or was completed."""
+        """Whether a feedback consent still has something to be about: it is open, or its work is over."""
         return self.state in FEEDBACK_STATES

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from schemas import CaseId, UnitId
+from schemas.calendar import local_day, local_midnight
 from schemas.codes import DataCategory, HoldGround
-from services.intake.model.calendar import local_day, local_midnight
 
 
 @dataclass(frozen=True)

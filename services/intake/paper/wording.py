@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from schemas import UnitId
+from schemas.calendar import LOCAL_TIME
 from schemas.codes import ConsentState, DataCategory, Scope, WithdrawalChannel
 from schemas.partner_file import Partners
-from services.intake.model.calendar import LOCAL_TIME
 from services.intake.model.consents import Consent
 from services.intake.model.persons import in_order
 

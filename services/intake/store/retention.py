@@ -20,7 +20,7 @@ _CLOSED = """
                            or c.ended_at > $1::timestamptz - make_interval(months => $2)))
     and not exists (select 1 from intake.referral as r
                     where r.case_id = person.case_id
-                      and (r.state in ('requested', 'received', 'accepted', 'in-progress')
+                      and (r.state in ('requested', 'received', 'accepted', 'in-progress', 'on-hold')
                            or r.changed_at > $1::timestamptz - make_interval(months => $2)))
     and case_id not in (select case_id from intake.held)
 """

@@ -5,12 +5,22 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from schemas import OfferId, Party, ReferralId, UnitId
-from schemas.codes import EndReason, Outcome, RejectionReason
+from schemas.codes import (
+    EndReason,
+    ErrorReason,
+    FailureReason,
+    HoldReason,
+    Outcome,
+    RejectionReason,
+    TakenBackReason,
+)
+from schemas.texts import ShortText
 from services.chassis.api import Body
-from services.referral.model.referrals import Insight, Referral, Standing
+from services.referral.model.insight import Insight, Standing
+from services.referral.model.referrals import Referral
 
 CaseRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -26,17 +36,51 @@ def _is_day(value: Any) -> Any:
 Day = Annotated[date, BeforeValidator(_is_day)]
 
 
+OwnNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}$")]
+"""A file number or the like; a name has no place in it."""
+
+Afterwards = Annotated[
+    Day | None, Field(description="the day it happened, where it is recorded afterwards, such as by telephone")
+]
+
+
 class NewReferral(Body):
-    """Whom to refer (your own reference of the case) to which offer."""
+    """Whom to refer (your own reference of the case) to which offer.
+
+    `based_on`: a referral of the same person, over now, that this one goes on from; its recipient is not told of it.
+    """
 
     case_ref: CaseRef
     offer_id: UUID
+    based_on: UUID | None = None
+    own_number: OwnNumber | None = None
+
+
+class Numbering(Body):
+    """Your own number of a referral, for your own unit alone; null takes it away."""
+
+    own_number: OwnNumber | None
+
+
+class Acceptance(Body):
+    """Which function takes the person on, and for when the first contact is planned."""
+
+    responsible: ShortText
+    first_contact_planned_on: Day
+    happened_on: Afterwards = None
 
 
 class Rejection(Body):
     """Why your unit cannot take the person."""
 
     reason: RejectionReason
+    happened_on: Afterwards = None
+
+
+class TakingBack(Body):
+    """Why the acceptance was a mistake."""
+
+    reason: TakenBackReason
 
 
 class Start(Body):
@@ -45,10 +89,31 @@ class Start(Body):
     first_contact_on: Day
 
 
+class Hold(Body):
+    """Why the work rests, and when it is looked at again."""
+
+    reason: HoldReason
+    review_on: Day
+
+
 class Completion(Body):
     """What came of it."""
 
     outcome: Outcome
+    happened_on: Afterwards = None
+
+
+class Failure(Body):
+    """Why it could not be finished; why somebody did not come is not asked."""
+
+    reason: FailureReason
+    happened_on: Afterwards = None
+
+
+class Annulment(Body):
+    """Why the referral should never have existed."""
+
+    reason: ErrorReason
 
 
 class Cancellation(Body):
@@ -71,11 +136,21 @@ class ReferralView(BaseModel):
     to_unit: UnitId
     offer_id: OfferId
     requested_at: datetime
+    based_on: ReferralId | None
+    own_number: str | None
     state: Standing
     rejection_reason: RejectionReason | None
+    error_reason: ErrorReason | None
+    awaits_second_person: bool
+    responsible: str | None
+    first_contact_planned_on: date | None
     first_contact_on: date | None
+    hold_reason: HoldReason | None
+    review_on: date | None
     outcome: Outcome | None
+    failure_reason: FailureReason | None
     end_reason: EndReason | None
+    happened_on: date | None
 
 
 class ReferralPage(BaseModel):
@@ -85,19 +160,30 @@ class ReferralPage(BaseModel):
     next: ReferralId | None
 
 
-def view(referral: Referral, party: Party, case_ref: str, known: Insight) -> ReferralView:
+def view(referral: Referral, party: Party, case_ref: str, number: str | None, known: Insight) -> ReferralView:
     """Show a referral to one of its parties."""
+    is_sender = party is Party.SENDER
     return ReferralView(
         referral_id=referral.referral_id,
         case_ref=case_ref,
-        role="sent" if party is Party.SENDER else "received",
+        role="sent" if is_sender else "received",
         from_unit=referral.from_unit,
         to_unit=referral.to_unit,
         offer_id=referral.offer_id,
         requested_at=referral.requested_at,
+        based_on=referral.based_on if is_sender else None,
+        own_number=number,
         state=known.standing,
         rejection_reason=known.rejection_reason,
+        error_reason=known.error_reason,
+        awaits_second_person=known.awaits_second_person,
+        responsible=known.responsible,
+        first_contact_planned_on=known.first_contact_planned_on,
         first_contact_on=known.first_contact_on,
+        hold_reason=known.hold_reason,
+        review_on=known.review_on,
         outcome=known.outcome,
+        failure_reason=known.failure_reason,
         end_reason=known.end_reason,
+        happened_on=known.happened_on,
     )

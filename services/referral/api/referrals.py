@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from schemas import CaseId, OfferId, Party, ReferralId, UnitId, new_id
+from schemas import CaseId, OfferId, Party, ReferralId, new_id
 from services.chassis import db
 from services.chassis.access import note_access
 from services.chassis.api import Answer, Caller, Change, Changing, check_version, perform, respond
@@ -21,24 +21,35 @@ from services.chassis.patience import wait_for
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented
 from services.referral.api.bodies import (
+    Acceptance,
+    Annulment,
     Cancellation,
     Completion,
+    Failure,
+    Hold,
     NewReferral,
+    Numbering,
+    OwnNumber,
     ReferralPage,
     ReferralView,
     Rejection,
     Start,
+    TakingBack,
     view,
 )
 from services.referral.api.requests import After, Limit, Nothing, Running
 from services.referral.commands import referrals
 from services.referral.commands.consents import case_key
+from services.referral.commands.referrals import Wanted
 from services.referral.model.referrals import Act, Referral
 from services.referral.store import referrals as store
 
 router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
 
 REQUEST, READ, ANSWER, CANCEL = "request-referral", "read-referrals", "act-on-received-referral", "cancel-referral"
+ANNUL, NUMBER = "annul-referral", "number-referral"
+ACTION: Mapping[Act, str] = {Act.CANCEL: CANCEL, Act.ANNUL: ANNUL}
+"""What a caller must be allowed to; for all other acts it is ANSWER."""
 
 NO_IF_MATCH = Refusal(
     400, "if-match-not-taken", "Whoever sent a referral cancels it without If-Match.", field="If-Match"
@@ -55,27 +66,31 @@ _ACT_PROBLEMS = documented(400, 401, 403, 404, 409, 412, 422)
 )
 async def request_referral(change: Changing, body: NewReferral) -> Response:
     """Refer a person to another partner's offer; a consent that is still on its way is waited for up to 2 s."""
-    unit = unit_of(change.caller, change.context)
-    case_id = CaseId(change.context.references.resolve(change.caller.partner, body.case_ref))
-    offer_id = OfferId(body.offer_id)
+    wanted = Wanted(
+        CaseId(change.context.references.resolve(change.caller.partner, body.case_ref)),
+        OfferId(body.offer_id),
+        unit_of(change.caller, change.context),
+        None if body.based_on is None else ReferralId(body.based_on),
+        body.own_number,
+    )
     try:
-        return await _request(change, case_id, offer_id, unit)
+        return await _request(change, wanted)
     except Problem as problem:
         if problem.refusal is not referrals.NO_CONSENT:
             raise
-        if not await _consent_arrives(change.context, case_id, offer_id, unit):
+        if not await _consent_arrives(change.context, wanted):
             raise
-    return await _request(change, case_id, offer_id, unit)
+    return await _request(change, wanted)
 
 
-async def _request(change: Change, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> Response:
+async def _request(change: Change, wanted: Wanted) -> Response:
     referral_id = ReferralId(new_id())
 
     async def keys(_conn: Connection) -> Sequence[Key]:
-        return [case_key(case_id)]
+        return [case_key(wanted.case_id)]
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
-        made = await referrals.request(conn, referral_id, case_id, offer_id, unit, now)
+        made = await referrals.request(conn, referral_id, wanted, now)
         if isinstance(made, Refusal):
             return made
         shown = await _view(conn, change.context, change.caller, made, Party.SENDER, now)
@@ -88,11 +103,11 @@ async def _request(change: Change, case_id: CaseId, offer_id: OfferId, unit: Uni
     return await perform(change, ids=[referral_id], keys=keys, act=act, again=again, status=201)
 
 
-async def _consent_arrives(context: Context, case_id: CaseId, offer_id: OfferId, unit: UnitId) -> bool:
+async def _consent_arrives(context: Context, wanted: Wanted) -> bool:
     async def is_known() -> bool:
         async with context.database.reading() as conn:
             now = await db.now(conn)
-            return not await referrals.lacks_consent(conn, case_id, offer_id, unit, now)
+            return not await referrals.lacks_consent(conn, wanted.case_id, wanted.offer_id, wanted.from_unit, now)
 
     return await wait_for(is_known)
 
@@ -104,15 +119,22 @@ async def receive_referral(change: Changing, referral_id: UUID, body: Nothing | 
 
 
 @router.post("/{referral_id}/accept", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
-async def accept_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
-    """Take the person."""
-    return await _do(change, referral_id, Act.ACCEPT, {})
+async def accept_referral(change: Changing, referral_id: UUID, body: Acceptance) -> Response:
+    """Take the person: which function does, and when the first contact is planned."""
+    return await _do(change, referral_id, Act.ACCEPT, body.model_dump())
 
 
 @router.post("/{referral_id}/reject", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def reject_referral(change: Changing, referral_id: UUID, body: Rejection) -> Response:
     """Say that your unit cannot take the person, and why."""
-    return await _do(change, referral_id, Act.REJECT, {"rejection_reason": body.reason})
+    facts = {"rejection_reason": body.reason, "happened_on": body.happened_on}
+    return await _do(change, referral_id, Act.REJECT, facts)
+
+
+@router.post("/{referral_id}/take-back", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def take_acceptance_back(change: Changing, referral_id: UUID, body: TakingBack) -> Response:
+    """Take an acceptance back that was a mistake, within one working day; the request waits for its answer again."""
+    return await _do(change, referral_id, Act.TAKE_BACK, {"taken_back_reason": body.reason})
 
 
 @router.post("/{referral_id}/start", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
@@ -124,7 +146,26 @@ async def start_referral(change: Changing, referral_id: UUID, body: Start) -> Re
 @router.post("/{referral_id}/complete", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
 async def complete_referral(change: Changing, referral_id: UUID, body: Completion) -> Response:
     """Say that the work is done, and what came of it."""
-    return await _do(change, referral_id, Act.COMPLETE, {"outcome": body.outcome})
+    return await _do(change, referral_id, Act.COMPLETE, body.model_dump())
+
+
+@router.post("/{referral_id}/hold", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def hold_referral(change: Changing, referral_id: UUID, body: Hold) -> Response:
+    """Say that the work rests, why, and when it is looked at again."""
+    return await _do(change, referral_id, Act.HOLD, {"hold_reason": body.reason, "review_on": body.review_on})
+
+
+@router.post("/{referral_id}/resume", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def resume_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
+    """Go on where the work rested."""
+    return await _do(change, referral_id, Act.RESUME, {})
+
+
+@router.post("/{referral_id}/fail", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def fail_referral(change: Changing, referral_id: UUID, body: Failure) -> Response:
+    """Say that your unit could not finish what it had accepted."""
+    facts = {"failure_reason": body.reason, "happened_on": body.happened_on}
+    return await _do(change, referral_id, Act.FAIL, facts)
 
 
 @router.post("/{referral_id}/cancel", **allowed(CANCEL), response_model=ReferralView, responses=_ACT_PROBLEMS)
@@ -133,8 +174,40 @@ async def cancel_referral(change: Changing, referral_id: UUID, body: Cancellatio
     return await _do(change, referral_id, Act.CANCEL, {"end_reason": body.reason})
 
 
+@router.post("/{referral_id}/annul", **allowed(ANNUL), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def annul_referral(change: Changing, referral_id: UUID, body: Annulment) -> Response:
+    """Say that a referral of your unit should never have existed; it counts once a second person has said so too."""
+    return await _do(change, referral_id, Act.ANNUL, {"error_reason": body.reason})
+
+
+@router.put(
+    "/{referral_id}/number",
+    **allowed(NUMBER),
+    response_model=ReferralView,
+    responses=documented(401, 403, 404, 422),
+)
+async def number_referral(change: Changing, referral_id: UUID, body: Numbering) -> Response:
+    """Write your own unit's number of a referral; the other side never sees it, and no event tells it."""
+
+    async def keys(conn: Connection) -> Sequence[Key] | Refusal:
+        found = await _own_part(conn, referral_id, change.caller, NUMBER)
+        return found if isinstance(found, Refusal) else [case_key(found[0].case_id)]
+
+    async def decide(conn: Connection, now: datetime) -> Answer | Refusal:
+        found = await _own_part(conn, referral_id, change.caller, NUMBER)
+        if isinstance(found, Refusal):
+            return found
+        await store.set_number(conn, found[0].referral_id, found[1], body.own_number)
+        return await _view(conn, change.context, change.caller, *found, now)
+
+    async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        return await _shown(conn, change.context, change.caller, NUMBER, UUID(ids[0]), now)
+
+    return await perform(change, ids=[referral_id], keys=keys, act=decide, again=again)
+
+
 async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, Any]) -> Response:
-    action_id = CANCEL if act is Act.CANCEL else ANSWER
+    action_id = ACTION.get(act, ANSWER)
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
         found = await _own_part(conn, referral_id, change.caller, action_id)
@@ -150,7 +223,10 @@ async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, A
         referral, party = found
         if stale := check_version(change, referral.version, required=False):
             return stale
-        moved = await referrals.act_on(conn, referral, party, act, facts, now)
+        if act is Act.ANNUL:
+            moved = await referrals.annul(conn, referral, facts, change.caller.subject, now)
+        else:
+            moved = await referrals.act_on(conn, referral, party, act, facts, now)
         if isinstance(moved, Refusal):
             return moved
         return await _view(conn, change.context, change.caller, moved, party, now)
@@ -202,7 +278,9 @@ async def _view(
     conn: Connection, context: Context, caller: Principal, referral: Referral, party: Party, now: datetime
 ) -> Answer:
     [known] = await referrals.insights(conn, [(referral, party)], now)
-    return Answer(view(referral, party, _case_ref(context, caller, referral), known), version=known.version)
+    numbers = await store.numbers_of(conn, [referral.referral_id], party)
+    number = numbers.get(referral.referral_id)
+    return Answer(view(referral, party, _case_ref(context, caller, referral), number, known), version=known.version)
 
 
 def _case_ref(context: Context, caller: Principal, referral: Referral) -> str:
@@ -214,6 +292,7 @@ async def list_referrals(
     caller: Caller,
     context: Running,
     role: Annotated[Literal["sent", "received"], Query(description="your unit's part in them")],
+    own_number: Annotated[OwnNumber | None, Query(description="only those with this number of your own")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> ReferralPage:
@@ -222,12 +301,12 @@ async def list_referrals(
     party = Party.SENDER if role == "sent" else Party.RECIPIENT
     beyond = None if after is None else ReferralId(after)
     async with context.database.reading() as conn:
-        find = store.referrals_sent if party is Party.SENDER else store.referrals_received
-        found = await find(conn, unit, beyond, limit + 1)
+        found = await store.referrals_with(conn, party, unit, own_number, beyond, limit + 1)
         page = found[:limit]
+        numbers = await store.numbers_of(conn, [each.referral_id for each in page], party)
         known = await referrals.insights(conn, [(each, party) for each in page], await db.now(conn))
     items = [
-        view(referral, party, _case_ref(context, caller, referral), insight)
+        view(referral, party, _case_ref(context, caller, referral), numbers.get(referral.referral_id), insight)
         for referral, insight in zip(page, known, strict=True)
     ]
     await note_access(context.database, caller, READ, [each.case_ref for each in items])

@@ -9,11 +9,17 @@ from schemas import (
     DirectoryEvent,
     Event,
     Received,
+    ReferralAcceptanceTakenBack,
+    ReferralAccepted,
     ReferralCompleted,
     ReferralEnded,
+    ReferralEnteredInError,
     ReferralEvent,
+    ReferralFailed,
+    ReferralPutOnHold,
     ReferralRejected,
     ReferralRequested,
+    ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
 )
@@ -22,11 +28,41 @@ from services.referral.model.directory import OFFERS, Entry, Kind, State
 from services.referral.model.referrals import Referral, SharedStatus
 from services.referral.store import directory, referrals
 
-FACTS: Mapping[type[Event], Callable[[Any], dict[str, Any]]] = {
-    ReferralRejected: lambda event: {"rejection_reason": event.reason},
-    ReferralStarted: lambda event: {"first_contact_on": event.first_contact_on},
-    ReferralCompleted: lambda event: {"outcome": event.outcome},
-    ReferralEnded: lambda event: {"end_reason": event.reason},
+Facts = dict[str, Any]
+FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
+    ReferralAccepted: lambda received, _: {
+        "first_contact_planned_on": received.data.first_contact_planned_on,
+        "happened_on": received.data.happened_on,
+        "accepted_at": received.time,
+        "taken_back_reason": None,
+    },
+    ReferralAcceptanceTakenBack: lambda received, _: {
+        "taken_back_reason": received.data.reason,
+        "first_contact_planned_on": None,
+        "accepted_at": None,
+        "responsible": None,
+    },
+    ReferralRejected: lambda received, _: {
+        "rejection_reason": received.data.reason,
+        "happened_on": received.data.happened_on,
+    },
+    ReferralStarted: lambda received, _: {"first_contact_on": received.data.first_contact_on},
+    ReferralPutOnHold: lambda received, before: {
+        "hold_reason": received.data.reason,
+        "review_on": received.data.review_on,
+        "held_from": before.state,
+    },
+    ReferralResumed: lambda received, _: {"hold_reason": None, "review_on": None},
+    ReferralCompleted: lambda received, _: {
+        "outcome": received.data.outcome,
+        "happened_on": received.data.happened_on,
+    },
+    ReferralFailed: lambda received, _: {
+        "failure_reason": received.data.reason,
+        "happened_on": received.data.happened_on,
+    },
+    ReferralEnded: lambda received, _: {"end_reason": received.data.reason},
+    ReferralEnteredInError: lambda received, _: {"error_reason": received.data.reason},
 }
 """What an event says of a referral beyond its state."""
 
@@ -45,6 +81,7 @@ async def adopt_requested(conn: Connection, received: Received[ReferralRequested
             said.from_unit,
             said.to_unit,
             received.time,
+            based_on=said.based_on,
         )
         await referrals.insert_referral(conn, referral)
     return True
@@ -56,8 +93,9 @@ async def adopt_moved(conn: Connection, received: Received[ReferralEvent]) -> bo
     referral = await referrals.find_referral(conn, said.referral_id)
     if referral is None:
         return False
-    facts = FACTS[type(said)](said) if type(said) in FACTS else {}
-    moved = replace(referral, state=said.state, version=referral.version + 1, **facts)
+    facts = FACTS[type(said)](received, referral) if type(said) in FACTS else {}
+    fixed: Facts = {"state": said.state, "version": referral.version + 1, "held_from": None, "happened_on": None}
+    moved = replace(referral, **fixed | facts)
     await referrals.update_referrals(conn, [moved], received.time)
     return True
 

@@ -1,7 +1,7 @@
 """The life of a referral; the case is locked by the caller."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from schemas import (
     UnitId,
     partner_of,
 )
+from schemas.calendar import local_day
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
@@ -23,17 +24,10 @@ from services.chassis.problems import NOT_FOUND, Refusal
 from services.referral.commands import consents
 from services.referral.model.consents import Direction
 from services.referral.model.directory import OFFERS, Entry, can_be_used
-from services.referral.model.referrals import (
-    ACTS,
-    Act,
-    Insight,
-    Referral,
-    event_of,
-    insight,
-    is_closed_quietly,
-    is_possible_contact_day,
-    steps,
-)
+from services.referral.model.insight import OVER, Insight, insight, is_closed_quietly
+from services.referral.model.referrals import ACTS, Act, Referral, is_possible_day, steps
+from services.referral.model.telling import event_of
+from services.referral.model.working_days import due_at
 from services.referral.store import directory
 from services.referral.store import referrals as store
 
@@ -51,11 +45,19 @@ OFFER_NOT_ACTIVE = Refusal(409, "offer-not-active", "This offer cannot be used a
 NOT_YOUR_PART = Refusal(403, "not-your-part", "Only the unit that a referral is addressed to can do this.")
 # One text whatever the state: a sender may not know it.
 NOT_OPEN_FOR_SENDER = Refusal(409, "illegal-transition", "This referral cannot be cancelled any more.")
-IMPOSSIBLE_DAY = Refusal(
-    422,
-    "not-valid",
-    "The first contact is on the day of the request at the earliest and today at the latest.",
-    field="first_contact_on",
+IN_THE_PAST = ("first_contact_on", "happened_on")
+"""Days on which something has happened: from the day of the request to today."""
+TO_COME = ("first_contact_planned_on", "review_on")
+"""Days for which something is planned: today or later."""
+NO_SUCH_REFERRAL = Refusal(
+    422, "no-such-referral", "Your unit has no such referral of this person to go on from.", field="based_on"
+)
+NOT_OVER = Refusal(409, "not-over", "Go on from a referral that is over; cancel this one first.", field="based_on")
+TOO_LATE = Refusal(
+    409, "too-late", "An acceptance is taken back within one working day; later the referral is ended or put on hold."
+)
+SECOND_PERSON = Refusal(
+    409, "second-person-needed", "You have said this already; another person of your unit has to confirm it."
 )
 
 
@@ -77,20 +79,44 @@ async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, fr
     return await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now) is None
 
 
-async def request(
-    conn: Connection, referral_id: ReferralId, case_id: CaseId, offer_id: OfferId, from_unit: UnitId, now: datetime
-) -> Referral | Refusal:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whom to refer to which offer; `based_on`: from which referral this goes on; `number`: the sender's own."""
+
+    case_id: CaseId
+    offer_id: OfferId
+    from_unit: UnitId
+    based_on: ReferralId | None = None
+    number: str | None = None
+
+
+async def request(conn: Connection, referral_id: ReferralId, wanted: Wanted, now: datetime) -> Referral | Refusal:
     """Ask the unit of an offer to take a person."""
+    case_id, offer_id, from_unit = wanted.case_id, wanted.offer_id, wanted.from_unit
+    if wanted.based_on is not None and (refused := await _goes_on_from(conn, wanted.based_on, wanted, now)):
+        return refused
     offer = await usable_offer(conn, offer_id, from_unit)
     if isinstance(offer, Refusal):
         return offer
     consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
     if consent_id is None:
         return NO_CONSENT
-    referral = Referral(referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now)
-    await store.insert_referral(conn, referral)
+    referral = Referral(
+        referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now, based_on=wanted.based_on
+    )
+    await store.insert_referral(conn, referral, wanted.number)
     await outbox.publish(conn, event_of(referral, partner_of(from_unit)), at=now)
     return referral
+
+
+async def _goes_on_from(conn: Connection, based_on: ReferralId, wanted: Wanted, now: datetime) -> Refusal | None:
+    """Refuse to go on from a referral in which the unit has no part, or which is not over as far as it may know."""
+    before = await store.find_referral(conn, based_on)
+    party = before.party(wanted.from_unit) if before and before.case_id == wanted.case_id else None
+    if before is None or party is None:
+        return NO_SUCH_REFERRAL
+    [known] = await insights(conn, [(before, party)], now)
+    return None if known.standing in OVER else NOT_OVER
 
 
 async def own_part(
@@ -113,16 +139,53 @@ async def act_on(
     conn: Connection, referral: Referral, party: Party, act: Act, facts: Mapping[str, Any], now: datetime
 ) -> Referral | Refusal:
     """Do what a party does with a referral, and tell each state it comes to."""
-    day = facts.get("first_contact_on")
-    if isinstance(day, date) and not is_possible_contact_day(referral, day, now):
-        return IMPOSSIBLE_DAY
-    moved = steps(referral, act, facts)
-    if not moved and party is Party.SENDER:
+    if refused := _impossible_day(referral, facts, now):
+        return refused
+    if act is Act.TAKE_BACK and not _is_within_a_working_day(referral, now):
+        return TOO_LATE
+    accepted_at = {"accepted_at": now} if act is Act.ACCEPT else {}
+    moved = steps(referral, act, {**facts, **accepted_at})
+    if not moved and party is Party.SENDER and act is Act.CANCEL:
         return await _close_quietly(conn, referral, now)
     if not moved:
         return Refusal(409, "illegal-transition", f"A referral that is {referral.state} does not take `{act}`.")
     actor = partner_of(referral.to_unit if party is Party.RECIPIENT else referral.from_unit)
-    return await _tell(conn, moved, actor, now)
+    return await _tell(conn, moved, act, actor, now)
+
+
+def _impossible_day(referral: Referral, facts: Mapping[str, Any], now: datetime) -> Refusal | None:
+    for field in IN_THE_PAST:
+        day = facts.get(field)
+        if isinstance(day, date) and not is_possible_day(referral, day, now):
+            detail = "This was on the day of the request at the earliest and today at the latest."
+            return Refusal(422, "not-valid", detail, field=field)
+    for field in TO_COME:
+        day = facts.get(field)
+        if isinstance(day, date) and day < local_day(now):
+            return Refusal(422, "not-valid", "This is today or later.", field=field)
+    return None
+
+
+def _is_within_a_working_day(referral: Referral, now: datetime) -> bool:
+    due = None if referral.accepted_at is None else due_at(referral.accepted_at, 1, ())
+    return due is None or now < due
+
+
+async def annul(
+    conn: Connection, referral: Referral, facts: Mapping[str, Any], subject: str, now: datetime
+) -> Referral | Refusal:
+    """Say that a referral should never have existed; it takes a second person of the unit that sent it.
+
+    subject: who says so. The first is noted and nobody is told; what the second says is told.
+    """
+    if not steps(referral, Act.ANNUL, facts):
+        return Refusal(409, "illegal-transition", "This referral was entered in error already.")
+    if referral.error_reported_by is None:
+        await store.note_error_report(conn, referral.referral_id, subject)
+        return replace(referral, error_reported_by=subject)
+    if referral.error_reported_by == subject:
+        return SECOND_PERSON
+    return await act_on(conn, referral, Party.SENDER, Act.ANNUL, facts, now)
 
 
 async def _close_quietly(conn: Connection, referral: Referral, now: datetime) -> Referral | Refusal:
@@ -134,10 +197,10 @@ async def _close_quietly(conn: Connection, referral: Referral, now: datetime) ->
     return replace(referral, closed_by_sender_at=now)
 
 
-async def _tell(conn: Connection, moved: Sequence[Referral], actor: PartnerSlug, now: datetime) -> Referral:
+async def _tell(conn: Connection, moved: Sequence[Referral], act: Act, actor: PartnerSlug, now: datetime) -> Referral:
     """Save the last of the states a referral went through, and tell all of them."""
     await store.update_referrals(conn, moved[-1:], now)
-    await outbox.publish_all(conn, [(event_of(state, actor), None) for state in moved], at=now)
+    await outbox.publish_all(conn, [(event_of(state, actor, act), None) for state in moved], at=now)
     return moved[-1]
 
 

@@ -21,17 +21,8 @@ from schemas import (
 )
 from schemas.codes import ConsentState, EndReason, Scope
 from services.referral.model.consents import Direction
-from services.referral.model.referrals import (
-    OPEN,
-    REQUESTED,
-    Act,
-    Referral,
-    SharedStatus,
-    event_of,
-    newly_shared,
-    status_of,
-    steps,
-)
+from services.referral.model.referrals import OPEN, REQUESTED, Act, Referral, SharedStatus, steps
+from services.referral.model.telling import event_of, newly_shared, status_of
 
 FEEDBACK = frozenset({Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME})
 

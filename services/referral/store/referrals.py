@@ -4,21 +4,32 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from schemas import CaseId, ReferralId, UnitId
-from schemas.codes import EndReason, Outcome, ReferralState, RejectionReason
+from schemas import CaseId, Party, ReferralId, UnitId
+from schemas.codes import (
+    Code,
+    EndReason,
+    ErrorReason,
+    FailureReason,
+    HoldReason,
+    Outcome,
+    ReferralState,
+    RejectionReason,
+    TakenBackReason,
+)
 from services.chassis.db import Connection
 from services.referral.model.referrals import Referral, SharedStatus
 
-C = TypeVar("C", RejectionReason, Outcome, EndReason)
+C = TypeVar("C", bound=Code)
 
 
-async def insert_referral(conn: Connection, referral: Referral) -> None:
-    """Keep a new referral."""
+async def insert_referral(conn: Connection, referral: Referral, number: str | None = None) -> None:
+    """Keep a new referral, with the sender's own number of it."""
     await conn.execute(
         """
         insert into referral.referral
-            (referral_id, case_id, consent_id, offer_id, from_unit, to_unit, state, version, requested_at, changed_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            (referral_id, case_id, consent_id, offer_id, from_unit, to_unit, state, version, requested_at, changed_at,
+             based_on, sender_number)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
         """,
         referral.referral_id,
         referral.case_id,
@@ -29,30 +40,73 @@ async def insert_referral(conn: Connection, referral: Referral) -> None:
         referral.state,
         referral.version,
         referral.requested_at,
+        referral.based_on,
+        number,
     )
+
+
+_MOVING: Mapping[str, str] = {
+    "state": "text",
+    "version": "integer",
+    "responsible": "text",
+    "first_contact_planned_on": "date",
+    "accepted_at": "timestamptz",
+    "rejection_reason": "text",
+    "taken_back_reason": "text",
+    "first_contact_on": "date",
+    "hold_reason": "text",
+    "review_on": "date",
+    "held_from": "text",
+    "outcome": "text",
+    "failure_reason": "text",
+    "end_reason": "text",
+    "error_reason": "text",
+    "happened_on": "date",
+}
+"""The columns that an act may change, with their types; each is the field of that name."""
+
+_UPDATE = f"""
+    update referral.referral
+    set {", ".join(f"{name} = moved.{name}" for name in _MOVING)}, changed_at = $1
+    from unnest($2::uuid[], {", ".join(f"${place}::{of}[]" for place, of in enumerate(_MOVING.values(), start=3))})
+        as moved (referral_id, {", ".join(_MOVING)})
+    where referral.referral_id = moved.referral_id
+    """  # noqa: S608 - columns and types are the constants above
 
 
 async def update_referrals(conn: Connection, moved: Sequence[Referral], now: datetime) -> None:
     """Write the new states of referrals."""
+    columns = [[getattr(each, name) for each in moved] for name in _MOVING]
+    await conn.execute(_UPDATE, now, [each.referral_id for each in moved], *columns)
+
+
+async def note_error_report(conn: Connection, referral_id: ReferralId, subject: str) -> None:
+    """Note who has said that a referral should never have existed."""
     await conn.execute(
-        """
-        update referral.referral
-        set state = moved.state, version = moved.version, rejection_reason = moved.rejection_reason,
-            first_contact_on = moved.first_contact_on, outcome = moved.outcome, end_reason = moved.end_reason,
-            changed_at = $8
-        from unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::date[], $6::text[], $7::text[])
-            as moved (referral_id, state, version, rejection_reason, first_contact_on, outcome, end_reason)
-        where referral.referral_id = moved.referral_id
-        """,
-        [each.referral_id for each in moved],
-        [each.state for each in moved],
-        [each.version for each in moved],
-        [each.rejection_reason for each in moved],
-        [each.first_contact_on for each in moved],
-        [each.outcome for each in moved],
-        [each.end_reason for each in moved],
-        now,
+        "update referral.referral set error_reported_by = $2 where referral_id = $1", referral_id, subject
     )
+
+
+async def set_number(conn: Connection, referral_id: ReferralId, party: Party, number: str | None) -> None:
+    """Write one side's own number of a referral."""
+    column = _NUMBERS[party]
+    await conn.execute(f"update referral.referral set {column} = $2 where referral_id = $1", referral_id, number)  # noqa: S608 - one of two constants
+
+
+async def numbers_of(conn: Connection, referrals: Collection[ReferralId], party: Party) -> Mapping[ReferralId, str]:
+    """One side's own numbers of some referrals; those without one are left out."""
+    column = _NUMBERS[party]
+    rows = await conn.fetch(
+        f"""
+        select referral_id, {column} as number from referral.referral
+        where referral_id = any($1::uuid[]) and {column} is not null
+        """,  # noqa: S608 - one of two constants
+        list(referrals),
+    )
+    return {ReferralId(row["referral_id"]): row["number"] for row in rows}
+
+
+_NUMBERS: Mapping[Party, str] = {Party.SENDER: "sender_number", Party.RECIPIENT: "recipient_number"}
 
 
 async def close_for_sender(conn: Connection, referral_id: ReferralId, now: datetime) -> None:
@@ -88,32 +142,21 @@ async def referrals_of(conn: Connection, cases: Collection[CaseId]) -> list[tupl
     return [(_referral(row), row["changed_at"]) for row in rows]
 
 
-async def referrals_sent(conn: Connection, unit: UnitId, after: ReferralId | None, limit: int) -> Sequence[Referral]:
-    """List up to `limit` referrals that a unit requested, the earliest first."""
-    rows = await conn.fetch(
-        """
-        select * from referral.referral
-        where from_unit = $1 and ($2::uuid is null or referral_id > $2) order by referral_id limit $3
-        """,
-        unit,
-        after,
-        limit,
-    )
-    return [_referral(row) for row in rows]
-
-
-async def referrals_received(
-    conn: Connection, unit: UnitId, after: ReferralId | None, limit: int
+async def referrals_with(
+    conn: Connection, party: Party, unit: UnitId, number: str | None, after: ReferralId | None, limit: int
 ) -> Sequence[Referral]:
-    """List up to `limit` referrals that were addressed to a unit, the earliest first."""
+    """List up to `limit` referrals in which a unit has that part, the earliest first; `number`: its own of them."""
+    place = "from_unit" if party is Party.SENDER else "to_unit"
     rows = await conn.fetch(
-        """
+        f"""
         select * from referral.referral
-        where to_unit = $1 and ($2::uuid is null or referral_id > $2) order by referral_id limit $3
-        """,
+        where {place} = $1 and ($2::uuid is null or referral_id > $2) and ($4::text is null or {_NUMBERS[party]} = $4)
+        order by referral_id limit $3
+        """,  # noqa: S608 - one of two constants each
         unit,
         after,
         limit,
+        number,
     )
     return [_referral(row) for row in rows]
 
@@ -129,10 +172,22 @@ def _referral(row: Mapping[str, Any]) -> Referral:
         requested_at=row["requested_at"],
         state=ReferralState(row["state"]),
         version=row["version"],
+        based_on=row["based_on"],
+        responsible=row["responsible"],
+        first_contact_planned_on=row["first_contact_planned_on"],
+        accepted_at=row["accepted_at"],
         rejection_reason=_code(RejectionReason, row["rejection_reason"]),
+        taken_back_reason=_code(TakenBackReason, row["taken_back_reason"]),
         first_contact_on=row["first_contact_on"],
+        hold_reason=_code(HoldReason, row["hold_reason"]),
+        review_on=row["review_on"],
+        held_from=_code(ReferralState, row["held_from"]),
         outcome=_code(Outcome, row["outcome"]),
+        failure_reason=_code(FailureReason, row["failure_reason"]),
         end_reason=_code(EndReason, row["end_reason"]),
+        error_reported_by=row["error_reported_by"],
+        error_reason=_code(ErrorReason, row["error_reason"]),
+        happened_on=row["happened_on"],
         closed_by_sender_at=row["closed_by_sender_at"],
         last_shared=_last_shared(row),
     )

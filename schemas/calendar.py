@@ -1,9 +1,8 @@
-"""Days and months as Koblenz counts them."""
+"""Days, months and years of age as the agreement counts them: by the calendar of Koblenz."""
 
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-# The agreement counts by the calendar of Koblenz.
 LOCAL_TIME = ZoneInfo("Europe/Berlin")
 
 
@@ -28,3 +27,16 @@ def local_midnight(day: date) -> datetime:
 def local_month(moment: datetime) -> str:
     """The month in Koblenz, such as `2026-03`."""
     return moment.astimezone(LOCAL_TIME).strftime("%Y-%m")
+
+
+def years_between(born: date, day: date) -> int:
+    """Completed years; somebody born on 29 February completes one on 1 March of other years (§ 188 BGB)."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def years_after(born: date, years: int) -> date:
+    """The day on which somebody has lived so many years."""
+    try:
+        return born.replace(year=born.year + years)
+    except ValueError:
+        return date(born.year + years, 3, 1)
