@@ -117,6 +117,38 @@ class Retention(FileModel):
     """Consents without what the person said, until 31 December of that many years after their end."""
 
 
+WorkingDays = Annotated[int, Field(ge=1, le=90)]
+_WORKING_DAYS_RULE = "a number of working days from 1 to 90"
+
+
+class Deadlines(FileModel):
+    """By when a service answers a referral and meets the person, in working days; proposed until the circle decides.
+
+    A proposal is shown and nothing else: nobody is reminded, nothing is late and nothing expires.
+    """
+
+    decided_on: date | None = Field(
+        default=None, description="the day the circle decided it, for instance 2026-03-02, or left out while proposed"
+    )
+    answer_within: WorkingDays = Field(default=2, description=_WORKING_DAYS_RULE)
+    """After the request; then the service is reminded."""
+    escalate_after: WorkingDays = Field(default=2, description=_WORKING_DAYS_RULE)
+    """After a reminder that nothing followed; then those who coordinate are reminded."""
+    expire_after: WorkingDays = Field(default=14, description=_WORKING_DAYS_RULE)
+    """After the request; then it is the sender's again."""
+    first_contact_within: WorkingDays = Field(default=10, description=_WORKING_DAYS_RULE)
+    """After the acceptance."""
+
+    @model_validator(mode="after")
+    def _expires_last(self) -> Self:
+        if self.expire_after <= self.answer_within + self.escalate_after:
+            raise ValueError(
+                "expire_after must be more than answer_within and escalate_after together: "
+                "a referral expires after those who coordinate were reminded"
+            )
+        return self
+
+
 class AgreementFile(FileModel):
     """An integration agreement between partners."""
 
@@ -128,6 +160,7 @@ class AgreementFile(FileModel):
     )
     recall: Recall = Field(default=Recall(), description="a table [recall]")
     retention: Retention = Field(default=Retention(), description="a table [retention]")
+    deadlines: Deadlines = Field(default=Deadlines(), description="a table [deadlines]")
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

@@ -356,6 +356,15 @@ class EndReason(Code, grows=True, unknown="other"):
     OTHER = "other"
 
 
+class ReferralClock(Code, grows=True, unknown="other"):
+    """What a service is reminded of about a referral."""
+
+    ANSWER = "answer"
+    FIRST_CONTACT = "first-contact"
+    REVIEW = "review"
+    OTHER = "other"
+
+
 class ContactLevel(Code, grows=False):
     """The two levels on which the agreement asks every partner to name contacts."""
 

@@ -127,6 +127,8 @@ TABLE = (
            "Say that a referral the unit sent should never have existed; it takes two persons."),
     Action("number-referral",          "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Write the unit's own number of a referral."),
+    Action("dismiss-referral",         "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Take a referral the unit sent off the unit's worklists."),
     Action("read-own-stream",          "notifier",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
            "Ask where the partner's stream is, and what was told on it."),
     Action("answer-recalls",           "notifier",      (PARTNER, PARTNER, PARTNER, NO,      PARTNER, NO),

@@ -6,16 +6,18 @@ hears what the person allowed: received, rejected, expired and ended always, the
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from schemas.codes import (
+    ContactLevel,
     EndMode,
     EndReason,
     ErrorReason,
     FailureReason,
     HoldReason,
     Outcome,
+    ReferralClock,
     ReferralState,
     RejectionReason,
     Scope,
@@ -138,6 +140,17 @@ class ReferralEnteredInError(ReferralEvent, type="lotse.referral.entered_in_erro
     """A referral should never have existed; two persons of the unit that sent it have said so."""
 
     reason: Annotated[ErrorReason, Shared]
+
+
+class ReferralReminded(ReferralEvent, type="lotse.referral.reminded.v1", audience={Party.RECIPIENT}):
+    """A service has not yet done something by the time agreed, or by the day it named itself.
+
+    `level`: first whoever works on it is meant, later those who coordinate.
+    """
+
+    clock: Annotated[ReferralClock, Shared]
+    level: Annotated[ContactLevel, Shared]
+    due_at: Annotated[datetime, Shared]
 
 
 class ReferralStatusShared(

@@ -27,6 +27,7 @@ from schemas import (
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
+    ReferralReminded,
     ReferralRequested,
     ReferralResumed,
     ReferralStarted,
@@ -119,6 +120,11 @@ async def on_own_shared(conn: Connection, received: Received[ReferralStatusShare
     return await adopting.adopt_shared(conn, received)
 
 
+async def on_own_reminded(conn: Connection, received: Received[ReferralReminded], _now: datetime) -> bool:
+    """A reminder that a restored database has forgotten."""
+    return await adopting.adopt_reminded(conn, received)
+
+
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
@@ -150,6 +156,7 @@ ADOPTION = Adoption(
         ReferralFailed: on_own_moved,
         ReferralExpired: on_own_moved,
         ReferralEnteredInError: on_own_moved,
+        ReferralReminded: on_own_reminded,
         ReferralStatusShared: on_own_shared,
     },
 )

@@ -370,6 +370,8 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/referrals/{referral_id}/cancel": Way(a_referral("cancel")),
         "POST /v1/referrals/{referral_id}/annul": Way(a_referral("annul")),
         "PUT /v1/referrals/{referral_id}/number": Way(numbered_referral),
+        "POST /v1/referrals/{referral_id}/dismiss": Way(a_referral("dismiss")),
+        "GET /v1/worklists/{worklist}": own("/v1/worklists/waiting-for-us"),
         **OPERATORS,
     },
     "notifier": {

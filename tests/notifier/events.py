@@ -33,6 +33,7 @@ from schemas import (
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
+    ReferralReminded,
     ReferralRequested,
     ReferralResumed,
     ReferralStarted,
@@ -52,6 +53,7 @@ from schemas.codes import (
     HoldReason,
     InvalidationReason,
     Outcome,
+    ReferralClock,
     ReferralState,
     RejectionReason,
     RevocationReason,
@@ -167,6 +169,12 @@ class Story:
     def expired_referral(self) -> ReferralExpired:
         """AWO has not answered in time."""
         return ReferralExpired(**self._referral(None, ReferralState.EXPIRED))
+
+    def reminded(self) -> ReferralReminded:
+        """AWO has not answered by the time agreed."""
+        said = self._referral(None, ReferralState.RECEIVED)
+        due_at = datetime(2030, 5, 1, tzinfo=UTC)
+        return ReferralReminded(**said, clock=ReferralClock.ANSWER, level=ContactLevel.OPERATIONAL, due_at=due_at)
 
     def taken_back(self) -> ReferralAcceptanceTakenBack:
         """AWO had accepted by mistake."""

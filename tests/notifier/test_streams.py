@@ -104,6 +104,17 @@ async def test_a_pause_a_failure_and_a_mistake_are_told_with_feedback_status_onl
     assert (await heard(notifier, AWO))[-1] == "referral.expired"
 
 
+async def test_a_reminder_is_the_services_alone(notifier: Running) -> None:
+    """Whatever the sender may know: it would hear how the service works. Not without the consent to the transfer."""
+    story = Story()
+    await notifier.feed(story.consent(), story.feedback(), story.feedback(Scope.FEEDBACK_OUTCOME))
+    await notifier.feed(story.requested(), story.reminded())
+    assert (await heard(notifier, AWO))[-1] == "referral.reminded"
+    assert "referral.reminded" not in await heard(notifier, CITY)
+    await notifier.feed(story.withdrawn(), story.reminded())
+    assert (await heard(notifier, AWO)).count("referral.reminded") == 1
+
+
 async def test_after_an_error_nobody_hears_of_the_referral_any_more(notifier: Running) -> None:
     """Whoever knew of it is told, with or without a consent; what comes late is not."""
     story, unknown = Story(), Story()

@@ -57,9 +57,10 @@ async def test_a_sender_without_consent_sees_what_it_was_told(lotse: Lotse) -> N
         answer = await lotse.get(f"/v1/referrals/{await lotse.referral(a_case(), *acts)}", unit=CITY)
         assert answer.json()["state"] == state
         assert "etag" not in answer.headers
-        assert answer.json().keys() == TOLD | OWN | {"rejection_reason", *NOT_TOLD}
+        assert answer.json().keys() == TOLD | OWN | {"rejection_reason", "deadline", *NOT_TOLD}
         assert {answer.json()[name] for name in NOT_TOLD} == {None}
         assert [answer.json()[name] for name in sorted(OWN)] == [False, None, None]
+        assert (answer.json()["deadline"] is None) == (state != "requested")
 
 
 async def test_a_status_consent_opens_the_state_and_an_outcome_consent_the_outcome(lotse: Lotse) -> None:

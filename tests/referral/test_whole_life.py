@@ -200,9 +200,12 @@ async def test_a_restored_database_has_from_the_bus_what_it_had(
         await conn.execute("delete from referral.referral")
         for event in told:
             assert await adoption.events[type(event)](conn, received(event), await db.now(conn))
+    await lotse.running.run_job("run-clocks")
     after = await found(lotse, referral_id)
-    assert replace(after, **LOST, requested_at=before.requested_at) == replace(before, **LOST)
+    moments = {"requested_at": before.requested_at, "holds": before.holds}
+    assert replace(after, **LOST, **moments) == replace(before, **LOST)
     assert (after.accepted_at is None) == (before.accepted_at is None)
+    assert [each.until is None for each in after.holds] == [each.until is None for each in before.holds]
 
 
 async def found(lotse: Lotse, referral_id: str) -> Referral:

@@ -9,16 +9,19 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from schemas import OfferId, Party, ReferralId, UnitId
 from schemas.codes import (
+    ContactLevel,
     EndReason,
     ErrorReason,
     FailureReason,
     HoldReason,
     Outcome,
+    ReferralClock,
     RejectionReason,
     TakenBackReason,
 )
 from schemas.texts import ShortText
 from services.chassis.api import Body
+from services.referral.model.deadlines import Deadline
 from services.referral.model.insight import Insight, Standing
 from services.referral.model.referrals import Referral
 
@@ -122,6 +125,19 @@ class Cancellation(Body):
     reason: Literal[EndReason.RECALLED, EndReason.DUPLICATE, EndReason.PERSON_DECLINED, EndReason.OTHER]
 
 
+class DeadlineView(BaseModel):
+    """What a referral waits for. `due_at`: null while the clock stands still.
+
+    `is_proposed`: the partners have not decided it; it is shown, and nothing follows from it. `reminded`: on which
+    level the service was reminded last.
+    """
+
+    clock: ReferralClock
+    due_at: datetime | None
+    is_proposed: bool
+    reminded: ContactLevel | None
+
+
 class ReferralView(BaseModel):
     """A referral as far as the reader may know of it.
 
@@ -151,6 +167,7 @@ class ReferralView(BaseModel):
     failure_reason: FailureReason | None
     end_reason: EndReason | None
     happened_on: date | None
+    deadline: DeadlineView | None
 
 
 class ReferralPage(BaseModel):
@@ -186,4 +203,11 @@ def view(referral: Referral, party: Party, case_ref: str, number: str | None, kn
         failure_reason=known.failure_reason,
         end_reason=known.end_reason,
         happened_on=known.happened_on,
+        deadline=_deadline(known.deadline),
     )
+
+
+def _deadline(known: Deadline | None) -> DeadlineView | None:
+    if known is None:
+        return None
+    return DeadlineView(clock=known.clock, due_at=known.due_at, is_proposed=known.is_proposed, reminded=known.reminded)

@@ -1,6 +1,6 @@
 """Routes of referrals: what each party may do, and see, of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from schemas import CaseId, OfferId, Party, ReferralId, new_id
+from schemas.agreement_file import Deadlines
 from services.chassis import db
 from services.chassis.access import note_access
 from services.chassis.api import Answer, Caller, Change, Changing, check_version, perform, respond
@@ -35,19 +36,20 @@ from services.referral.api.bodies import (
     Rejection,
     Start,
     TakingBack,
-    view,
 )
 from services.referral.api.requests import After, Limit, Nothing, Running
+from services.referral.api.showing import case_ref, views
 from services.referral.commands import referrals
 from services.referral.commands.consents import case_key
-from services.referral.commands.referrals import Wanted
+from services.referral.commands.referrals import Doing, Wanted
 from services.referral.model.referrals import Act, Referral
+from services.referral.resources import resources_of
 from services.referral.store import referrals as store
 
 router = APIRouter(prefix="/v1/referrals", tags=["referrals"])
 
 REQUEST, READ, ANSWER, CANCEL = "request-referral", "read-referrals", "act-on-received-referral", "cancel-referral"
-ANNUL, NUMBER = "annul-referral", "number-referral"
+ANNUL, NUMBER, DISMISS = "annul-referral", "number-referral", "dismiss-referral"
 ACTION: Mapping[Act, str] = {Act.CANCEL: CANCEL, Act.ANNUL: ANNUL}
 """What a caller must be allowed to; for all other acts it is ANSWER."""
 
@@ -90,7 +92,7 @@ async def _request(change: Change, wanted: Wanted) -> Response:
         return [case_key(wanted.case_id)]
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
-        made = await referrals.request(conn, referral_id, wanted, now)
+        made = await referrals.request(conn, referral_id, wanted, _deadlines(change), now)
         if isinstance(made, Refusal):
             return made
         shown = await _view(conn, change.context, change.caller, made, Party.SENDER, now)
@@ -189,19 +191,42 @@ async def annul_referral(change: Changing, referral_id: UUID, body: Annulment) -
 async def number_referral(change: Changing, referral_id: UUID, body: Numbering) -> Response:
     """Write your own unit's number of a referral; the other side never sees it, and no event tells it."""
 
+    async def write(conn: Connection, referral: Referral, party: Party) -> Referral:
+        await store.set_number(conn, referral.referral_id, party, body.own_number)
+        return referral
+
+    return await _note(change, referral_id, NUMBER, write)
+
+
+@router.post("/{referral_id}/dismiss", **allowed(DISMISS), response_model=ReferralView, responses=_ACT_PROBLEMS)
+async def dismiss_referral(change: Changing, referral_id: UUID, body: Nothing | None = None) -> Response:
+    """Take a referral that your unit sent off its worklists; it stays what it is, and nobody is told."""
+    return await _note(change, referral_id, DISMISS, referrals.dismiss)
+
+
+async def _note(
+    change: Change,
+    referral_id: UUID,
+    action_id: str,
+    write: Callable[[Connection, Referral, Party], Awaitable[Referral | Refusal]],
+) -> Response:
+    """Write what is the unit's own matter; no state changes."""
+
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
-        found = await _own_part(conn, referral_id, change.caller, NUMBER)
+        found = await _own_part(conn, referral_id, change.caller, action_id)
         return found if isinstance(found, Refusal) else [case_key(found[0].case_id)]
 
     async def decide(conn: Connection, now: datetime) -> Answer | Refusal:
-        found = await _own_part(conn, referral_id, change.caller, NUMBER)
+        found = await _own_part(conn, referral_id, change.caller, action_id)
         if isinstance(found, Refusal):
             return found
-        await store.set_number(conn, found[0].referral_id, found[1], body.own_number)
-        return await _view(conn, change.context, change.caller, *found, now)
+        written = await write(conn, *found)
+        if isinstance(written, Refusal):
+            return written
+        return await _view(conn, change.context, change.caller, written, found[1], now)
 
     async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
-        return await _shown(conn, change.context, change.caller, NUMBER, UUID(ids[0]), now)
+        return await _shown(conn, change.context, change.caller, action_id, UUID(ids[0]), now)
 
     return await perform(change, ids=[referral_id], keys=keys, act=decide, again=again)
 
@@ -223,10 +248,11 @@ async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, A
         referral, party = found
         if stale := check_version(change, referral.version, required=False):
             return stale
+        doing = Doing(party, act, facts, _deadlines(change))
         if act is Act.ANNUL:
-            moved = await referrals.annul(conn, referral, facts, change.caller.subject, now)
+            moved = await referrals.annul(conn, referral, doing, change.caller.subject, now)
         else:
-            moved = await referrals.act_on(conn, referral, party, act, facts, now)
+            moved = await referrals.act_on(conn, referral, doing, now)
         if isinstance(moved, Refusal):
             return moved
         return await _view(conn, change.context, change.caller, moved, party, now)
@@ -235,6 +261,10 @@ async def _do(change: Change, referral_id: UUID, act: Act, facts: Mapping[str, A
         return await _shown(conn, change.context, change.caller, action_id, UUID(ids[0]), now)
 
     return await perform(change, ids=[referral_id], keys=keys, act=decide, again=again)
+
+
+def _deadlines(change: Change) -> Deadlines:
+    return resources_of(change.context).agreement.deadlines
 
 
 async def _own_part(
@@ -256,7 +286,7 @@ async def show_referral(caller: Caller, context: Running, referral_id: UUID) -> 
     async with context.database.reading() as conn:
         referral, party = await _found(conn, caller, READ, referral_id)
         shown = await _view(conn, context, caller, referral, party, await db.now(conn))
-    await note_access(context.database, caller, READ, [_case_ref(context, caller, referral)])
+    await note_access(context.database, caller, READ, [case_ref(context, caller, referral)])
     return respond(shown)
 
 
@@ -277,14 +307,8 @@ async def _found(conn: Connection, caller: Principal, action_id: str, referral_i
 async def _view(
     conn: Connection, context: Context, caller: Principal, referral: Referral, party: Party, now: datetime
 ) -> Answer:
-    [known] = await referrals.insights(conn, [(referral, party)], now)
-    numbers = await store.numbers_of(conn, [referral.referral_id], party)
-    number = numbers.get(referral.referral_id)
-    return Answer(view(referral, party, _case_ref(context, caller, referral), number, known), version=known.version)
-
-
-def _case_ref(context: Context, caller: Principal, referral: Referral) -> str:
-    return context.references.reference(caller.partner, referral.case_id)
+    [(shown, known)] = await views(conn, context, caller, [(referral, party)], now)
+    return Answer(shown, version=known.version)
 
 
 @router.get("", **allowed(READ), responses=documented(401, 403, 422))
@@ -303,11 +327,7 @@ async def list_referrals(
     async with context.database.reading() as conn:
         found = await store.referrals_with(conn, party, unit, own_number, beyond, limit + 1)
         page = found[:limit]
-        numbers = await store.numbers_of(conn, [each.referral_id for each in page], party)
-        known = await referrals.insights(conn, [(each, party) for each in page], await db.now(conn))
-    items = [
-        view(referral, party, _case_ref(context, caller, referral), numbers.get(referral.referral_id), insight)
-        for referral, insight in zip(page, known, strict=True)
-    ]
+        shown = await views(conn, context, caller, [(each, party) for each in page], await db.now(conn))
+    items = [each for each, _ in shown]
     await note_access(context.database, caller, READ, [each.case_ref for each in items])
     return ReferralPage(items=items, next=page[-1].referral_id if len(found) > limit else None)

@@ -18,15 +18,17 @@ from schemas import (
     ReferralFailed,
     ReferralPutOnHold,
     ReferralRejected,
+    ReferralReminded,
     ReferralRequested,
     ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
 )
 from services.chassis.db import Connection
+from services.referral.model.deadlines import Deadline
 from services.referral.model.directory import OFFERS, Entry, Kind, State
-from services.referral.model.referrals import Referral, SharedStatus
-from services.referral.store import directory, referrals
+from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
+from services.referral.store import clocks, directory, referrals
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -50,9 +52,13 @@ FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
     ReferralPutOnHold: lambda received, before: {
         "hold_reason": received.data.reason,
         "review_on": received.data.review_on,
-        "held_from": before.state,
+        **stamped(before, Act.HOLD, received.time),
     },
-    ReferralResumed: lambda received, _: {"hold_reason": None, "review_on": None},
+    ReferralResumed: lambda received, before: {
+        "hold_reason": None,
+        "review_on": None,
+        **stamped(before, Act.RESUME, received.time),
+    },
     ReferralCompleted: lambda received, _: {
         "outcome": received.data.outcome,
         "happened_on": received.data.happened_on,
@@ -94,18 +100,27 @@ async def adopt_moved(conn: Connection, received: Received[ReferralEvent]) -> bo
     if referral is None:
         return False
     facts = FACTS[type(said)](received, referral) if type(said) in FACTS else {}
-    fixed: Facts = {"state": said.state, "version": referral.version + 1, "held_from": None, "happened_on": None}
-    moved = replace(referral, **fixed | facts)
-    await referrals.update_referrals(conn, [moved], received.time)
+    await referrals.update_referrals(conn, [moved(referral, said.state, **facts)], received.time)
+    return True
+
+
+async def adopt_reminded(conn: Connection, received: Received[ReferralReminded]) -> bool:
+    """Remember that a service was reminded; what it waits for is reckoned anew. False where it is not known."""
+    said = received.data
+    if await referrals.find_referral(conn, said.referral_id) is None:
+        return False
+    await clocks.set_deadline(conn, said.referral_id, Deadline(said.clock, said.due_at, reminded=said.level))
     return True
 
 
 async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared]) -> bool:
     """Remember what the sender was told after the fact; False where the referral is not known."""
     said = received.data
-    if await referrals.find_referral(conn, said.referral_id) is None:
+    referral = await referrals.find_referral(conn, said.referral_id)
+    if referral is None:
         return False
-    await referrals.note_shared(conn, {said.referral_id: SharedStatus(said.status, said.outcome)})
+    shared = told(replace(referral, last_shared=SharedStatus(said.status, said.outcome)))
+    await referrals.note_shared(conn, [shared])
     return True
 
 

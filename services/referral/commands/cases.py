@@ -30,6 +30,6 @@ async def save(conn: Connection, cases: Cases, now: datetime) -> None:
         await consents.save_consents(conn, cases.changed_consents)
     if cases.moved_referrals:
         await referrals.update_referrals(conn, cases.moved_referrals, now)
-    if cases.shared:
-        await referrals.note_shared(conn, cases.shared)
+    if cases.shared_referrals:
+        await referrals.note_shared(conn, cases.shared_referrals)
     await outbox.publish_all(conn, cases.told, at=now)

@@ -9,23 +9,33 @@ from schemas import (
     CaseId,
     OfferId,
     OfferState,
-    PartnerSlug,
     Party,
     ReferralId,
     UnitId,
     partner_of,
 )
+from schemas.agreement_file import Deadlines
 from schemas.calendar import local_day
+from schemas.codes import Scope
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.referral.commands import consents
+from services.referral.commands import clocks, consents
 from services.referral.model.consents import Direction
 from services.referral.model.directory import OFFERS, Entry, can_be_used
 from services.referral.model.insight import OVER, Insight, insight, is_closed_quietly
-from services.referral.model.referrals import ACTS, Act, Referral, is_possible_day, steps
+from services.referral.model.referrals import (
+    ACTS,
+    TOLD_WITH_FEEDBACK,
+    Act,
+    Referral,
+    is_possible_day,
+    stamped,
+    steps,
+    told,
+)
 from services.referral.model.telling import event_of
 from services.referral.model.working_days import due_at
 from services.referral.store import directory
@@ -59,6 +69,7 @@ TOO_LATE = Refusal(
 SECOND_PERSON = Refusal(
     409, "second-person-needed", "You have said this already; another person of your unit has to confirm it."
 )
+NOT_YOURS_TO_DISMISS = Refusal(403, "not-your-part", "Only the unit that sent a referral can do this.")
 
 
 async def usable_offer(conn: Connection, offer_id: OfferId, from_unit: UnitId) -> Entry[OfferState] | Refusal:
@@ -90,8 +101,10 @@ class Wanted:
     number: str | None = None
 
 
-async def request(conn: Connection, referral_id: ReferralId, wanted: Wanted, now: datetime) -> Referral | Refusal:
-    """Ask the unit of an offer to take a person."""
+async def request(
+    conn: Connection, referral_id: ReferralId, wanted: Wanted, deadlines: Deadlines, now: datetime
+) -> Referral | Refusal:
+    """Ask the unit of an offer to take a person; a referral of its own that this goes on from is done with then."""
     case_id, offer_id, from_unit = wanted.case_id, wanted.offer_id, wanted.from_unit
     if wanted.based_on is not None and (refused := await _goes_on_from(conn, wanted.based_on, wanted, now)):
         return refused
@@ -101,10 +114,11 @@ async def request(conn: Connection, referral_id: ReferralId, wanted: Wanted, now
     consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
     if consent_id is None:
         return NO_CONSENT
-    referral = Referral(
-        referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now, based_on=wanted.based_on
-    )
+    new = Referral(referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now, based_on=wanted.based_on)
+    referral = await clocks.wound(conn, new, deadlines)
     await store.insert_referral(conn, referral, wanted.number)
+    if wanted.based_on is not None:
+        await store.clear_sender_task(conn, wanted.based_on, from_unit)
     await outbox.publish(conn, event_of(referral, partner_of(from_unit)), at=now)
     return referral
 
@@ -135,22 +149,41 @@ def permit(act: Act, party: Party) -> Refusal | None:
     return None if act in ACTS[party] else NOT_YOUR_PART
 
 
-async def act_on(
-    conn: Connection, referral: Referral, party: Party, act: Act, facts: Mapping[str, Any], now: datetime
-) -> Referral | Refusal:
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a party does with a referral. `facts`: what the act fills in; `deadlines`: what the partners agreed."""
+
+    party: Party
+    act: Act
+    facts: Mapping[str, Any]
+    deadlines: Deadlines
+
+
+async def act_on(conn: Connection, referral: Referral, doing: Doing, now: datetime) -> Referral | Refusal:
     """Do what a party does with a referral, and tell each state it comes to."""
-    if refused := _impossible_day(referral, facts, now):
+    party, act = doing.party, doing.act
+    if refused := _impossible_day(referral, doing.facts, now):
         return refused
     if act is Act.TAKE_BACK and not _is_within_a_working_day(referral, now):
         return TOO_LATE
-    accepted_at = {"accepted_at": now} if act is Act.ACCEPT else {}
-    moved = steps(referral, act, {**facts, **accepted_at})
+    moved = steps(referral, act, {**doing.facts, **stamped(referral, act, now)})
     if not moved and party is Party.SENDER and act is Act.CANCEL:
         return await _close_quietly(conn, referral, now)
     if not moved:
         return Refusal(409, "illegal-transition", f"A referral that is {referral.state} does not take `{act}`.")
     actor = partner_of(referral.to_unit if party is Party.RECIPIENT else referral.from_unit)
-    return await _tell(conn, moved, act, actor, now)
+    last = await _hears(conn, await clocks.wound(conn, moved[-1], doing.deadlines), now)
+    await store.update_referrals(conn, [last], now)
+    await outbox.publish_all(conn, [(event_of(state, actor, act), None) for state in moved], at=now)
+    return last
+
+
+async def _hears(conn: Connection, referral: Referral, now: datetime) -> Referral:
+    """The same, with what its sender has to do since, if it may know of the state."""
+    if referral.state not in TOLD_WITH_FEEDBACK:
+        return referral
+    scopes = await consents.known_scopes(conn, [referral.feedback], now)
+    return told(referral) if Scope.FEEDBACK_STATUS in scopes.get(referral.feedback, ()) else referral
 
 
 def _impossible_day(referral: Referral, facts: Mapping[str, Any], now: datetime) -> Refusal | None:
@@ -171,21 +204,19 @@ def _is_within_a_working_day(referral: Referral, now: datetime) -> bool:
     return due is None or now < due
 
 
-async def annul(
-    conn: Connection, referral: Referral, facts: Mapping[str, Any], subject: str, now: datetime
-) -> Referral | Refusal:
+async def annul(conn: Connection, referral: Referral, doing: Doing, subject: str, now: datetime) -> Referral | Refusal:
     """Say that a referral should never have existed; it takes a second person of the unit that sent it.
 
     subject: who says so. The first is noted and nobody is told; what the second says is told.
     """
-    if not steps(referral, Act.ANNUL, facts):
+    if not steps(referral, Act.ANNUL, doing.facts):
         return Refusal(409, "illegal-transition", "This referral was entered in error already.")
     if referral.error_reported_by is None:
         await store.note_error_report(conn, referral.referral_id, subject)
         return replace(referral, error_reported_by=subject)
     if referral.error_reported_by == subject:
         return SECOND_PERSON
-    return await act_on(conn, referral, Party.SENDER, Act.ANNUL, facts, now)
+    return await act_on(conn, referral, doing, now)
 
 
 async def _close_quietly(conn: Connection, referral: Referral, now: datetime) -> Referral | Refusal:
@@ -197,11 +228,12 @@ async def _close_quietly(conn: Connection, referral: Referral, now: datetime) ->
     return replace(referral, closed_by_sender_at=now)
 
 
-async def _tell(conn: Connection, moved: Sequence[Referral], act: Act, actor: PartnerSlug, now: datetime) -> Referral:
-    """Save the last of the states a referral went through, and tell all of them."""
-    await store.update_referrals(conn, moved[-1:], now)
-    await outbox.publish_all(conn, [(event_of(state, actor, act), None) for state in moved], at=now)
-    return moved[-1]
+async def dismiss(conn: Connection, referral: Referral, party: Party) -> Referral | Refusal:
+    """Take a referral that has come back, or that is waited for in vain, off its sender's worklists."""
+    if party is not Party.SENDER:
+        return NOT_YOURS_TO_DISMISS
+    await store.clear_sender_task(conn, referral.referral_id, referral.from_unit)
+    return replace(referral, sender_task=None)
 
 
 async def insights(conn: Connection, parts: Sequence[tuple[Referral, Party]], now: datetime) -> Sequence[Insight]:

@@ -21,7 +21,7 @@ from schemas import (
 )
 from schemas.codes import ConsentState, EndReason, Scope
 from services.referral.model.consents import Direction
-from services.referral.model.referrals import OPEN, REQUESTED, Act, Referral, SharedStatus, steps
+from services.referral.model.referrals import OPEN, REQUESTED, Act, Referral, steps, told
 from services.referral.model.telling import event_of, newly_shared, status_of
 
 FEEDBACK = frozenset({Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME})
@@ -74,7 +74,7 @@ class Cases:
         self._changed: set[tuple[CaseId, ConsentId]] = set()
         self._moved: set[tuple[CaseId, ReferralId]] = set()
         self.newly_erased: set[CaseId] = set()
-        self.shared: dict[ReferralId, SharedStatus] = {}
+        self._shared: set[tuple[CaseId, ReferralId]] = set()
         self.told: list[Caused] = []
         for consent in consents:
             self._consents[consent.case_id][consent.consent_id] = consent
@@ -91,6 +91,11 @@ class Cases:
     def moved_referrals(self) -> Sequence[Referral]:
         """The referrals that came to another state."""
         return [self._referrals[case_id][referral_id] for case_id, referral_id in sorted(self._moved)]
+
+    @property
+    def shared_referrals(self) -> Sequence[Referral]:
+        """The referrals whose sender was told after the fact, as they stand at the end of the run."""
+        return [self._referrals[case_id][referral_id] for case_id, referral_id in sorted(self._shared)]
 
     def renew(self, cause: Received[ConsentRenewed], now: datetime) -> None:
         """Keep how long a consent holds now; one that is over stays over, one not known counts as given."""
@@ -122,8 +127,8 @@ class Cases:
                 continue
             shared = newly_shared(referral, given.scope, held)
             if shared is not None:
-                self._referrals[given.case_id][referral.referral_id] = replace(referral, last_shared=shared)
-                self.shared[referral.referral_id] = shared
+                self._referrals[given.case_id][referral.referral_id] = told(replace(referral, last_shared=shared))
+                self._shared.add((given.case_id, referral.referral_id))
                 self.told.append(Caused(status_of(referral, shared), cause))
 
     def end(self, cause: Received[ConsentEvent], state: ConsentState, reason: EndReason, now: datetime) -> None:

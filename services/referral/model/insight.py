@@ -16,6 +16,7 @@ from schemas.codes import (
     RejectionReason,
     Scope,
 )
+from services.referral.model.deadlines import Deadline
 from services.referral.model.referrals import (
     ACCEPTED,
     CANCELLED,
@@ -96,6 +97,7 @@ class Insight:
     failure_reason: FailureReason | None = None
     end_reason: EndReason | None = None
     happened_on: date | None = None
+    deadline: Deadline | None = None
     awaits_second_person: bool = False
     """One person of the sender has said that it should never have existed."""
     version: int | None = None
@@ -121,6 +123,7 @@ def insight(referral: Referral, party: Party, feedback: Set[Scope]) -> Insight:
         failure_reason=referral.failure_reason if hears_outcome else None,
         end_reason=referral.end_reason,
         happened_on=referral.happened_on,
+        deadline=referral.deadline,
         awaits_second_person=not is_recipient and _awaits_second_person(referral),
         version=referral.version if is_recipient else None,
     )
@@ -135,6 +138,8 @@ def _without_feedback(referral: Referral) -> Insight:
         rejection_reason=referral.rejection_reason,
         error_reason=referral.error_reason,
         happened_on=referral.happened_on if referral.state is REJECTED else None,
+        # Afterwards its running on would tell that the service has accepted.
+        deadline=referral.deadline if referral.state is REQUESTED else None,
         awaits_second_person=_awaits_second_person(referral),
     )
 

@@ -18,11 +18,14 @@ from schemas.codes import (
     FailureReason,
     HoldReason,
     Outcome,
+    ReferralClock,
     ReferralState,
     RejectionReason,
     TakenBackReason,
 )
 from services.referral.model.consents import Direction
+from services.referral.model.deadlines import Deadline
+from services.referral.model.working_days import Pause
 
 
 class Act(StrEnum):
@@ -107,6 +110,44 @@ ACTS: Mapping[Party, frozenset[Act]] = {
 """Whose acts these are; expiry is the clock's."""
 
 
+CLOCK_OF: Mapping[ReferralState, ReferralClock] = {
+    REQUESTED: ReferralClock.ANSWER,
+    RECEIVED: ReferralClock.ANSWER,
+    ACCEPTED: ReferralClock.FIRST_CONTACT,
+    ON_HOLD: ReferralClock.REVIEW,
+}
+"""What is waited for in a state."""
+
+
+class SenderTask(StrEnum):
+    """What a referral is to the unit that sent it, as far as that unit was told."""
+
+    WAITS = "waits"
+    """It waits for the service."""
+    RETURNED = "returned"
+    """The service does not help the person: it is the sender's again."""
+
+
+TOLD_ALWAYS: Mapping[ReferralState, SenderTask | None] = {
+    REQUESTED: SenderTask.WAITS,
+    RECEIVED: SenderTask.WAITS,
+    REJECTED: SenderTask.RETURNED,
+    EXPIRED: SenderTask.RETURNED,
+    CANCELLED: None,
+    DETACHED: None,
+    ENTERED_IN_ERROR: None,
+}
+"""What the sender is told whatever the person allowed, and what it has to do then."""
+TOLD_WITH_FEEDBACK: Mapping[ReferralState, SenderTask | None] = {
+    ACCEPTED: SenderTask.WAITS,
+    ON_HOLD: SenderTask.WAITS,
+    IN_PROGRESS: None,
+    COMPLETED: None,
+    FAILED: SenderTask.RETURNED,
+}
+"""Without a feedback consent nothing changes for the sender."""
+
+
 class SharedStatus(NamedTuple):
     """What a sender is told after the fact; the outcome only as far as it may know it."""
 
@@ -122,7 +163,8 @@ class Referral:
     alone. `held_from`: the state that a pause leads back to. `happened_on`: the day of the last act, where it was
     recorded afterwards. `error_reported_by`: who has said that it should never have existed; a second person confirms.
     `closed_by_sender_at`: when a sender that may not know that the work is over cancelled it.
-    `last_shared`: what the sender was last told after the fact.
+    `last_shared`: what the sender was last told after the fact. `holds`: when the work rested, in order.
+    `deadline`: what it waits for, as last reckoned. `sender_task`: what it is to its sender.
     """
 
     referral_id: ReferralId
@@ -152,6 +194,9 @@ class Referral:
     happened_on: date | None = None
     closed_by_sender_at: datetime | None = None
     last_shared: SharedStatus | None = None
+    holds: tuple[Pause, ...] = ()
+    deadline: Deadline | None = None
+    sender_task: SenderTask | None = SenderTask.WAITS
 
     def party(self, unit: str) -> Party | None:
         """What a unit is to this referral; None where it has no part in it."""
@@ -169,10 +214,10 @@ def steps(referral: Referral, act: Act, facts: Mapping[str, Any]) -> tuple[Refer
     facts: the fields that the act fills in, by name.
     """
     if referral.state is REQUESTED and act in RECEIVES_FIRST:
-        received = _moved(referral, RECEIVED)
+        received = moved(referral, RECEIVED)
         return (received, *steps(received, act, facts))
     to = _leads_to(referral, act)
-    return () if to is None else (_moved(referral, to, **_CLEARED.get(act, {}), **facts),)
+    return () if to is None else (moved(referral, to, **_CLEARED.get(act, {}), **facts),)
 
 
 def _leads_to(referral: Referral, act: Act) -> ReferralState | None:
@@ -191,10 +236,34 @@ _CLEARED: Mapping[Act, Mapping[str, None]] = {
 """What no longer holds after an act."""
 
 
-def _moved(referral: Referral, to: ReferralState, **facts: Any) -> Referral:
-    held_from = referral.state if to is ON_HOLD else None
-    fixed = {"state": to, "version": referral.version + 1, "held_from": held_from, "happened_on": None}
+def moved(referral: Referral, to: ReferralState, **facts: Any) -> Referral:
+    """A referral in its next state; what was running goes on only where the same is waited for."""
+    running = referral.deadline
+    fixed = {
+        "state": to,
+        "version": referral.version + 1,
+        "held_from": referral.state if to is ON_HOLD else None,
+        "happened_on": None,
+        "deadline": running if running is not None and running.clock is CLOCK_OF.get(to) else None,
+        "sender_task": TOLD_ALWAYS.get(to, referral.sender_task),
+    }
     return replace(referral, **{**fixed, **facts})
+
+
+def stamped(referral: Referral, act: Act, now: datetime) -> Mapping[str, Any]:
+    """The moments that an act leaves behind, as facts for `steps`."""
+    if act is Act.ACCEPT:
+        return {"accepted_at": now}
+    if act is Act.HOLD:
+        return {"holds": (*referral.holds, Pause(now, None))}
+    if act is Act.RESUME and referral.holds:
+        return {"holds": (*referral.holds[:-1], referral.holds[-1]._replace(until=now))}
+    return {}
+
+
+def told(referral: Referral) -> Referral:
+    """A referral whose sender hears of its state."""
+    return replace(referral, sender_task=TOLD_WITH_FEEDBACK.get(referral.state, referral.sender_task))
 
 
 def is_possible_day(referral: Referral, day: date, now: datetime) -> bool:

@@ -16,12 +16,14 @@ from schemas import (
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
+    ReferralReminded,
     ReferralRequested,
     ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
 )
-from schemas.codes import EndMode, ReferralState, Scope
+from schemas.codes import ContactLevel, EndMode, ReferralState, Scope
+from services.referral.model.deadlines import Deadline
 from services.referral.model.referrals import (
     ACCEPTED,
     CANCELLED,
@@ -96,6 +98,12 @@ _BY_ACT: Mapping[Act | None, Telling] = {
     Act.RESUME: (ReferralResumed, ()),
     Act.TAKE_BACK: (ReferralAcceptanceTakenBack, _fields(reason="taken_back_reason")),
 }
+
+
+def reminder_of(referral: Referral, deadline: Deadline, level: ContactLevel) -> ReferralReminded:
+    """Tell a service that something was due."""
+    said = {"clock": deadline.clock, "level": level, "due_at": deadline.due_at}
+    return ReferralReminded.model_validate({**_common(referral, None), **said})
 
 
 def newly_shared(referral: Referral, given: Scope, held: Set[Scope]) -> SharedStatus | None:

@@ -1,5 +1,6 @@
 """Statements on referrals. Writes run under the lock of the case."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ from schemas.codes import (
     TakenBackReason,
 )
 from services.chassis.db import Connection
-from services.referral.model.referrals import Referral, SharedStatus
+from services.referral.model.referrals import Referral, SenderTask, SharedStatus
+from services.referral.model.working_days import Pause
+from services.referral.store import clocks
 
 C = TypeVar("C", bound=Code)
 
@@ -25,12 +28,7 @@ C = TypeVar("C", bound=Code)
 async def insert_referral(conn: Connection, referral: Referral, number: str | None = None) -> None:
     """Keep a new referral, with the sender's own number of it."""
     await conn.execute(
-        """
-        insert into referral.referral
-            (referral_id, case_id, consent_id, offer_id, from_unit, to_unit, state, version, requested_at, changed_at,
-             based_on, sender_number)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
-        """,
+        _INSERT,
         referral.referral_id,
         referral.case_id,
         referral.consent_id,
@@ -42,10 +40,20 @@ async def insert_referral(conn: Connection, referral: Referral, number: str | No
         referral.requested_at,
         referral.based_on,
         number,
+        referral.sender_task,
+        *clocks.row_of(referral.deadline),
     )
 
 
-_MOVING: Mapping[str, str] = {
+_INSERT = f"""
+    insert into referral.referral
+        (referral_id, case_id, consent_id, offer_id, from_unit, to_unit, state, version, requested_at, changed_at,
+         based_on, sender_number, sender_task, {", ".join(clocks.COLUMNS)})
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12,
+            {", ".join(f"${place}" for place, _ in enumerate(clocks.COLUMNS, start=13))})
+    """  # noqa: S608 - columns are the constants of this service
+
+_OWN: Mapping[str, str] = {
     "state": "text",
     "version": "integer",
     "responsible": "text",
@@ -62,12 +70,16 @@ _MOVING: Mapping[str, str] = {
     "end_reason": "text",
     "error_reason": "text",
     "happened_on": "date",
+    "sender_task": "text",
+    "holds": "text",
 }
 """The columns that an act may change, with their types; each is the field of that name."""
+_MOVING: Mapping[str, str] = {**_OWN, **clocks.COLUMNS}
 
 _UPDATE = f"""
     update referral.referral
-    set {", ".join(f"{name} = moved.{name}" for name in _MOVING)}, changed_at = $1
+    set {", ".join(f"{name} = moved.{name}" for name in _MOVING if name != "holds")}, holds = moved.holds::jsonb,
+        changed_at = $1
     from unnest($2::uuid[], {", ".join(f"${place}::{of}[]" for place, of in enumerate(_MOVING.values(), start=3))})
         as moved (referral_id, {", ".join(_MOVING)})
     where referral.referral_id = moved.referral_id
@@ -76,8 +88,28 @@ _UPDATE = f"""
 
 async def update_referrals(conn: Connection, moved: Sequence[Referral], now: datetime) -> None:
     """Write the new states of referrals."""
-    columns = [[getattr(each, name) for each in moved] for name in _MOVING]
-    await conn.execute(_UPDATE, now, [each.referral_id for each in moved], *columns)
+    rows = [(each.referral_id, *_own_columns(each), *clocks.row_of(each.deadline)) for each in moved]
+    await conn.execute(_UPDATE, now, *map(list, zip(*rows, strict=True)))
+
+
+def _own_columns(referral: Referral) -> list[Any]:
+    """What an act may change besides the clock, in the order of `_OWN`."""
+    # As text: in an array of arrays it would be taken for one more dimension.
+    holds = json.dumps([[_iso(moment) for moment in hold] for hold in referral.holds])
+    return [holds if name == "holds" else getattr(referral, name) for name in _OWN]
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+async def clear_sender_task(conn: Connection, referral_id: ReferralId, from_unit: UnitId) -> None:
+    """Take a referral off what its sender has to do or waits for; nothing happens where that is another unit."""
+    await conn.execute(
+        "update referral.referral set sender_task = null where referral_id = $1 and from_unit = $2",
+        referral_id,
+        from_unit,
+    )
 
 
 async def note_error_report(conn: Connection, referral_id: ReferralId, subject: str) -> None:
@@ -111,27 +143,34 @@ _NUMBERS: Mapping[Party, str] = {Party.SENDER: "sender_number", Party.RECIPIENT:
 
 async def close_for_sender(conn: Connection, referral_id: ReferralId, now: datetime) -> None:
     """Note that the sender has closed a referral that was completed without its knowledge."""
-    await conn.execute("update referral.referral set closed_by_sender_at = $2 where referral_id = $1", referral_id, now)
+    await conn.execute(
+        "update referral.referral set closed_by_sender_at = $2, sender_task = null where referral_id = $1",
+        referral_id,
+        now,
+    )
 
 
-async def note_shared(conn: Connection, shared: Mapping[ReferralId, SharedStatus]) -> None:
-    """Remember what senders were told after the fact."""
+async def note_shared(conn: Connection, told: Sequence[Referral]) -> None:
+    """Remember what senders were told after the fact, and what they have to do since."""
+    shared = [each.last_shared for each in told if each.last_shared is not None]
     await conn.execute(
         """
-        update referral.referral set shared_status = told.status, shared_outcome = told.outcome
-        from unnest($1::uuid[], $2::text[], $3::text[]) as told (referral_id, status, outcome)
+        update referral.referral set shared_status = told.status, shared_outcome = told.outcome,
+            sender_task = told.sender_task
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as told (referral_id, status, outcome, sender_task)
         where referral.referral_id = told.referral_id
         """,
-        list(shared),
-        [each.status for each in shared.values()],
-        [each.outcome for each in shared.values()],
+        [each.referral_id for each in told],
+        [each.status for each in shared],
+        [each.outcome for each in shared],
+        [each.sender_task for each in told],
     )
 
 
 async def find_referral(conn: Connection, referral_id: ReferralId) -> Referral | None:
     """Return one referral; None where there is none."""
     row = await conn.fetchrow("select * from referral.referral where referral_id = $1", referral_id)
-    return _referral(row) if row else None
+    return referral_of_row(row) if row else None
 
 
 async def referrals_of(conn: Connection, cases: Collection[CaseId]) -> list[tuple[Referral, datetime]]:
@@ -139,7 +178,7 @@ async def referrals_of(conn: Connection, cases: Collection[CaseId]) -> list[tupl
     rows = await conn.fetch(
         "select * from referral.referral where case_id = any($1::uuid[]) order by referral_id", list(cases)
     )
-    return [(_referral(row), row["changed_at"]) for row in rows]
+    return [(referral_of_row(row), row["changed_at"]) for row in rows]
 
 
 async def referrals_with(
@@ -158,10 +197,11 @@ async def referrals_with(
         limit,
         number,
     )
-    return [_referral(row) for row in rows]
+    return [referral_of_row(row) for row in rows]
 
 
-def _referral(row: Mapping[str, Any]) -> Referral:
+def referral_of_row(row: Mapping[str, Any]) -> Referral:
+    """Read a whole row of the table."""
     return Referral(
         referral_id=row["referral_id"],
         case_id=row["case_id"],
@@ -190,7 +230,14 @@ def _referral(row: Mapping[str, Any]) -> Referral:
         happened_on=row["happened_on"],
         closed_by_sender_at=row["closed_by_sender_at"],
         last_shared=_last_shared(row),
+        holds=tuple(_hold(*each) for each in row["holds"]),
+        deadline=clocks.deadline_of_row(row),
+        sender_task=None if row["sender_task"] is None else SenderTask(row["sender_task"]),
     )
+
+
+def _hold(since: str, until: str | None) -> Pause:
+    return Pause(datetime.fromisoformat(since), None if until is None else datetime.fromisoformat(until))
 
 
 def _last_shared(row: Mapping[str, Any]) -> SharedStatus | None:
