@@ -1,5 +1,5 @@
 """A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load fetches PORT CONNECTIONS SECONDS`,
-`load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
+`load lists PORT CONNECTIONS SECONDS`, `load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
 
 The mix tells two partners of each change on average: of 17 changes, 10 of an offer are told to three partners each,
 and the 7 of a referral (registered, consent, requested, accepted, feedback consent, started, completed) to four in all.
@@ -17,6 +17,7 @@ import asyncpg
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.referral.model.worklists import Worklist
 from tests.bench.asking import Asker, world
 from tests.bench.ground import answer
 from tests.bench.real import cpu_seconds
@@ -103,6 +104,29 @@ async def _refer_all(url: str) -> list[str]:
     finally:
         await conn.close()
     return [f"/v1/referrals/{row['referral_id']}/person" for row in rows]
+
+
+async def lists(port: int, connections: int, seconds: float, warm_up: float = 2.0) -> dict[str, Any]:
+    """Leaf through every worklist of both units, each to its end and again, as many pages as are answered."""
+    told = world()
+    told["urls"]["referral"] = f"127.0.0.1:{port}"
+    took: dict[str, list[float]] = {worklist: [] for worklist in Worklist}
+    begins = time.perf_counter() + warm_up
+
+    async def one(number: int) -> None:
+        asker, unit = Asker(told["urls"], told["tokens"]), (CITY, AWO)[number % 2]
+        places: dict[Worklist, str] = {}
+        while time.perf_counter() < begins + seconds:
+            for worklist in Worklist:
+                asked = time.perf_counter()
+                path = f"/v1/worklists/{worklist}?limit=50{places.get(worklist, '')}"
+                page = (await asker.do("GET", "referral", path, unit)).body
+                places[worklist] = f"&after={page['next']}" if page["next"] else ""
+                if asked > begins:
+                    took[worklist].append(time.perf_counter() - asked)
+
+    await asyncio.gather(*(one(number) for number in range(connections)))
+    return {"took": took}
 
 
 async def mix(seconds: float, rate: float) -> dict[str, Any]:
@@ -249,7 +273,7 @@ async def hear(seconds: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parts = {"offers": offers, "fetches": fetches, "mix": mix, "withdrawals": withdrawals, "hear": hear}
+    parts = {"offers": offers, "fetches": fetches, "lists": lists, "mix": mix, "withdrawals": withdrawals, "hear": hear}
     run: Any = parts[sys.argv[1]]
     numbers = [float(each) if "." in each else int(each) for each in sys.argv[2:]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
