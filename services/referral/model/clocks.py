@@ -32,13 +32,15 @@ class Terms:
 
 
 def deadline_of(referral: Referral, terms: Terms) -> Deadline | None:
-    """Reckon what a referral waits for now; None where no clock runs. What was reminded of already stays so."""
+    """Reckon what a referral waits for now; None where no clock runs.
+
+    Who was reminded stays so: a step that leads to another clock has dropped the deadline before.
+    """
     clock = CLOCK_OF.get(referral.state)
     reckoned = None if clock is None else _reckoned(referral, clock, terms)
     if reckoned is None:
         return None
-    before = referral.deadline
-    reminded = before.reminded if before is not None and before.clock is reckoned.clock else None
+    reminded = None if referral.deadline is None else referral.deadline.reminded
     return replace(reckoned, reminded=reminded, terms=terms.mark)
 
 
