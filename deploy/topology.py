@@ -49,7 +49,7 @@ TOPICS = (
 
 SERVICES = (
     Service("intake", 8001, (CASES, DELIVERIES), (CASES, CIRCLE), ("lotse_intake", KEYS_DATABASE)),
-    Service("referral", 8002, (CASES,), (CASES, DIRECTORY), ("lotse_referral",)),
+    Service("referral", 8002, (CASES,), (CASES, DIRECTORY, CIRCLE), ("lotse_referral",)),
     Service("notifier", 8003, (CASES, DIRECTORY, CIRCLE), (DELIVERIES,), ("lotse_notifier",), streams=True),
     Service("reporting", 8004, (CASES, DIRECTORY, CIRCLE, DELIVERIES), (CIRCLE,), ("lotse_reporting",)),
 )

@@ -115,6 +115,8 @@ TABLE = (
            "Look at contacts."),
     Action("ask-for-routing",          "referral",      (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
            "Ask which services fit a person; nothing of the question is kept."),
+    Action("hand-out-slip",            "referral",      (UNIT,    UNIT,    NO,      UNIT,    UNIT,    NO),
+           "Print where a person may go alone, which counts as one person told."),
     Action("request-referral",         "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Refer a person to an offer of another partner."),
     Action("read-referrals",           "referral",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),

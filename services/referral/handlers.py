@@ -13,6 +13,7 @@ from schemas import (
     ConsentWithdrawn,
     DirectoryEvent,
     Event,
+    InformationCounted,
     PersonDisclosed,
     PersonErased,
     Received,
@@ -125,6 +126,11 @@ async def on_own_reminded(conn: Connection, received: Received[ReferralReminded]
     return await adopting.adopt_reminded(conn, received)
 
 
+async def on_own_counted(_conn: Connection, _received: Received[InformationCounted], _now: datetime) -> bool:
+    """Somebody told by a slip: nothing is kept of it here."""
+    return True
+
+
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
@@ -139,7 +145,7 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
 
 # The directory first: a referral goes to an offer.
 ADOPTION = Adoption(
-    publishes=(Topic.DIRECTORY, Topic.CASES),
+    publishes=(Topic.DIRECTORY, Topic.CASES, Topic.CIRCLE),
     events={
         **_own_entries(OFFERS),
         **_own_entries(CONTACTS),
@@ -156,6 +162,7 @@ ADOPTION = Adoption(
         ReferralFailed: on_own_moved,
         ReferralExpired: on_own_moved,
         ReferralEnteredInError: on_own_moved,
+        InformationCounted: on_own_counted,
         ReferralReminded: on_own_reminded,
         ReferralStatusShared: on_own_shared,
     },

@@ -357,6 +357,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         **OPERATORS,
     },
     "referral": {
+        "POST /v1/slips": own("/v1/slips", {"places": ["jugendamt"], "language": "ar"}),
         "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
         **DIRECTORY,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.

@@ -19,6 +19,7 @@ from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.permissions import allowed, may, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
+from services.chassis.sheet import PDF, Pdf, pdf, wants_pdf
 from services.intake.api.callers import Reference
 from services.intake.commands import receipts as commands
 from services.intake.commands.consents import consent_of
@@ -32,7 +33,6 @@ from services.intake.store import receipts as store
 
 router = APIRouter(tags=["receipts"])
 
-PDF = "application/pdf"
 PaperLanguage: TypeAlias = Literal["de", "de-simple", "en", "ar"]
 Pin: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9]{6,12}$")]
 
@@ -111,10 +111,10 @@ async def hand_out(case_ref: Reference, body: NewReceipt, change: Changing) -> R
 
     answer = await perform(change, ids=[receipt_id], keys=keys, act=act, again=again, status=201)
     answer.headers["Cache-Control"] = "no-store"
-    if not _wants_pdf(change.request):
+    if not wants_pdf(change.request):
         return answer
     made = await asyncio.to_thread(receipt_pdf, printed[0], wording(body.language), context.partners)
-    return _pdf(made, 201, {"Location": answer.headers["location"]})
+    return pdf(made, 201, {"Location": answer.headers["location"]})
 
 
 @router.post(
@@ -156,12 +156,6 @@ async def block(receipt_ref: Reference, change: Changing) -> Response:
     return await perform(change, ids=[receipt_id], keys=keys, act=act, again=again, urgent=True)
 
 
-class Pdf(Response):
-    """A file to print."""
-
-    media_type = PDF
-
-
 @router.get(
     "/v1/consents/{consent_ref}/termination",
     **allowed("read-consent"),
@@ -185,7 +179,7 @@ async def termination(
         fetches = await _fetches(conn, context, consent)
     await note_access(context.database, caller, "read-consent", [consent_ref])
     made = await asyncio.to_thread(termination_pdf, consent, fetches, wording(language), context.partners, now)
-    return _pdf(made, 200, {})
+    return pdf(made)
 
 
 async def _fetches(conn: Connection, context: Context, consent: Consent) -> Sequence[store.Fetch]:
@@ -209,11 +203,3 @@ def _shown(receipt: Receipt, change: Change) -> ReceiptRecord:
         has_page=receipt.opening is not None,
         blocked_at=receipt.blocked_at,
     )
-
-
-def _wants_pdf(request: Request) -> bool:
-    return PDF in request.headers.get("accept", "")
-
-
-def _pdf(made: bytes, status: int, headers: dict[str, str]) -> Response:
-    return Pdf(made, status, {"Cache-Control": "no-store", **headers})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from schemas import UnitId
 from schemas.calendar import LOCAL_TIME
 from schemas.codes import ConsentState, DataCategory, Scope, WithdrawalChannel
 from schemas.partner_file import Partners
+from services.chassis.sheet import Row
 from services.intake.model.consents import Consent
 from services.intake.model.persons import in_order
 
@@ -71,14 +72,6 @@ def wording(language: str) -> Wording:
         raise KeyError(language)
     text = (resources.files("services.intake.paper") / "texts" / f"{language}.toml").read_text(encoding="utf-8")
     return Wording.model_validate(tomllib.loads(text))
-
-
-class Row(NamedTuple):
-    """One line about a consent: what it is about, and what is the case. name: of an office, which stays German."""
-
-    label: str
-    text: str
-    is_name: bool = False
 
 
 def unit_name(partners: Partners, unit: UnitId) -> str:

@@ -1,0 +1,1 @@
+"""What the referral service prints."""
