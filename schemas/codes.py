@@ -356,6 +356,50 @@ class EndReason(Code, grows=True, unknown="other"):
     OTHER = "other"
 
 
+class Frequency(Code, grows=False):
+    """How often hours come again, as in an RRULE."""
+
+    WEEKLY = "WEEKLY"
+    MONTHLY = "MONTHLY"
+
+
+class Accessibility(Code, grows=True, unknown="other"):
+    """What a place or a service has for people who need it."""
+
+    WHEELCHAIR = "wheelchair"
+    STEP_FREE = "step-free"
+    ACCESSIBLE_TOILET = "accessible-toilet"
+    SIGN_LANGUAGE = "sign-language"
+    HEARING = "hearing"
+    VISION = "vision"
+    PLAIN_LANGUAGE = "plain-language"
+    OTHER = "other"
+
+
+class Concern(Code, grows=True, unknown="other"):
+    """What a person seeks advice on, and an offer gives it on."""
+
+    LANGUAGE_COURSE = "language-course"
+    HOUSING = "housing"
+    WORK = "work"
+    INCOME_SUPPORT = "income-support"
+    RECOGNITION = "recognition"
+    SCHOOL_TRAINING = "school-training"
+    STUDY = "study"
+    CHILD_CARE = "child-care"
+    HEALTH_INSURANCE = "health-insurance"
+    FAMILY = "family"
+    RESIDENCE_LAW = "residence-law"
+    RESIDENCE_TITLE = "residence-title"
+    """To be given a title, a permit or a travel document, or to have it prolonged."""
+    ASYLUM_PROCEDURE = "asylum-procedure"
+    DEBTS = "debts"
+    ADDICTION = "addiction"
+    PREGNANCY = "pregnancy"
+    DAILY_LIFE = "daily-life"
+    OTHER = "other"
+
+
 class ReferralClock(Code, grows=True, unknown="other"):
     """What a service is reminded of about a referral."""
 

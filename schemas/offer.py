@@ -5,13 +5,17 @@ The states are declared once, here, and requests carry the same models. Names fo
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.codes import ContactLevel, LanguageTag, OfferStatus, ServiceType
+from schemas.codes import Concern, ContactLevel, LanguageTag, OfferStatus, ServiceType
 from schemas.envelope import DirectoryEvent
+from schemas.hsds import Location, Schedule
 from schemas.ids import ContactId, OfferId, UnitId
 from schemas.texts import Email, LongText, Phone, ShortText, Url
 from schemas.visibility import FieldChange, Party, Shared
+
+Age = Annotated[int, Field(ge=0, le=120)]
+"""In completed years."""
 
 
 class PublicState(BaseModel):
@@ -47,6 +51,22 @@ class OfferState(PublicState):
     """A function mailbox, not a person's."""
     url: Annotated[Url | None, Shared] = None
     status: Annotated[OfferStatus, Shared] = OfferStatus.ACTIVE
+    needs: Annotated[tuple[Concern, ...], Shared, Field(max_length=30)] = ()
+    """What it helps with, by the words in which people are asked what they need."""
+    schedules: Annotated[tuple[Schedule, ...], Shared, Field(max_length=20)] = ()
+    """The opening hours for programs; `schedule` says the same for people."""
+    location: Annotated[Location | None, Shared] = None
+    minimum_age: Annotated[Age | None, Shared] = None
+    maximum_age: Annotated[Age | None, Shared] = None
+    fees_description: Annotated[ShortText | None, Shared] = None
+    required_documents: Annotated[tuple[ShortText, ...], Shared, Field(max_length=20)] = ()
+    application_process: Annotated[LongText | None, Shared] = None
+
+    @model_validator(mode="after")
+    def _ages_are_in_order(self) -> Self:
+        if self.minimum_age is not None and self.maximum_age is not None and self.maximum_age < self.minimum_age:
+            raise ValueError("maximum_age must not be less than minimum_age")
+        return self
 
 
 class ContactState(PublicState):

@@ -5,7 +5,7 @@ Nothing of a question is stored or sent. Religion, nationality and the lack of p
 
 from dataclasses import dataclass
 
-from schemas.codes import Code, ServiceType
+from schemas.codes import Code, Concern, ServiceType
 from schemas.ids import UnitId
 
 
@@ -38,30 +38,6 @@ class BenefitRegime(Code, grows=False):
     ASYLBLG = "ASYLBLG"
     NONE = "none"
     NOT_STATED = "not-stated"
-
-
-class Concern(Code, grows=False):
-    """What a person seeks advice on."""
-
-    LANGUAGE_COURSE = "language-course"
-    HOUSING = "housing"
-    WORK = "work"
-    INCOME_SUPPORT = "income-support"
-    RECOGNITION = "recognition"
-    SCHOOL_TRAINING = "school-training"
-    STUDY = "study"
-    CHILD_CARE = "child-care"
-    HEALTH_INSURANCE = "health-insurance"
-    FAMILY = "family"
-    RESIDENCE_LAW = "residence-law"
-    RESIDENCE_TITLE = "residence-title"
-    """To be given a title, a permit or a travel document, or to have it prolonged."""
-    ASYLUM_PROCEDURE = "asylum-procedure"
-    DEBTS = "debts"
-    ADDICTION = "addiction"
-    PREGNANCY = "pregnancy"
-    DAILY_LIFE = "daily-life"
-    OTHER = "other"
 
 
 class Danger(Code, grows=False):

@@ -14,10 +14,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from schemas.codes import Code, ServiceType
+from schemas.codes import Code, Concern, ServiceType
 from schemas.routing import (
     BenefitRegime,
-    Concern,
     ConsentAnswer,
     CourseRight,
     Danger,

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from schemas.codes import Code, ServiceType
+from schemas.codes import Code, Concern, ServiceType
 from schemas.routing import (
     BenefitRegime,
-    Concern,
     ConsentAnswer,
     CourseRight,
     Danger,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from schemas import OfferId, UnitId, new_id
-from schemas.codes import ServiceType
-from schemas.routing import BenefitRegime, Concern, ConsentAnswer, CourseRight, Question, Stated, StatusGroup
+from schemas.codes import Concern, ServiceType
+from schemas.routing import BenefitRegime, ConsentAnswer, CourseRight, Question, Stated, StatusGroup
 from schemas.routing_file import load_routing
 from services.referral.model.routing import Provider, propose
 from tests.bench.figures import Figure, Section, Sizes, per_second, spread

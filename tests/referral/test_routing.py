@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from schemas import OfferId, UnitId, new_id
 from schemas.calendar import years_between
-from schemas.codes import ServiceType
+from schemas.codes import Concern, ServiceType
 from schemas.partner_file import load_partners
 from schemas.routing import (
     BenefitRegime,
-    Concern,
     ConsentAnswer,
     CourseRight,
     Danger,

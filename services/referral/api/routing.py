@@ -9,11 +9,10 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 
 from schemas import OfferId, UnitId, partner_of
 from schemas.calendar import local_day, years_between
-from schemas.codes import AgeBand, LanguageTag, ServiceType
+from schemas.codes import AgeBand, Concern, LanguageTag, ServiceType
 from schemas.partner_file import Partners
 from schemas.routing import (
     BenefitRegime,
-    Concern,
     ConsentAnswer,
     CourseRight,
     Danger,
