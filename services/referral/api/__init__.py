@@ -1,5 +1,5 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import contacts, offers, referrals, routing
+from services.referral.api import referrals, routing, shelves
 
-ROUTERS = (offers.router, contacts.router, referrals.router, routing.router)
+ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router)

@@ -1,0 +1,170 @@
+"""The directory: what the partners' units publish of themselves, as full public state and as changes.
+
+Offers, contacts, information material and change notices. The states are declared once, here, and requests carry the
+same models. Names follow HSDS 3.1.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.calendar import Day
+from schemas.codes import ContactLevel, LanguageTag, NoticeCategory, OfferStatus, PartnerRole, ServiceType
+from schemas.envelope import DirectoryEvent
+from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, UnitId
+from schemas.texts import Email, FileName, LongText, Phone, ShortText, Url
+from schemas.visibility import FieldChange, Party, Shared
+
+
+class PublicState(BaseModel):
+    """What a unit publishes about one thing, complete."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: Annotated[UnitId, Shared]
+
+    def changes_to(self, new: Self) -> tuple[FieldChange, ...]:
+        """Name the fields that differ in the newer state, with both values, in the order of declaration."""
+        old_values, new_values = self.model_dump(mode="json"), new.model_dump(mode="json")
+        return tuple(
+            FieldChange(field=name, previous=old_values[name], new=value)
+            for name, value in new_values.items()
+            if value != old_values[name]
+        )
+
+
+class OfferState(PublicState):
+    """An offer of help."""
+
+    name: Annotated[ShortText, Shared]
+    service_type: Annotated[ServiceType, Shared]
+    description: Annotated[LongText, Shared]
+    eligibility_description: Annotated[LongText | None, Shared] = None
+    languages: Annotated[tuple[LanguageTag, ...], Shared, Field(max_length=50)] = ()
+    interpretation_services: Annotated[ShortText | None, Shared] = None
+    schedule: Annotated[LongText | None, Shared] = None
+    """The opening hours, as people read them."""
+    address: Annotated[ShortText | None, Shared] = None
+    phone: Annotated[Phone | None, Shared] = None
+    email: Annotated[Email | None, Shared] = None
+    """A function mailbox, not a person's."""
+    url: Annotated[Url | None, Shared] = None
+    status: Annotated[OfferStatus, Shared] = OfferStatus.ACTIVE
+
+
+class ContactState(PublicState):
+    """Whom a unit names on one level: a function and its mailbox; personal names stay out of events."""
+
+    level: Annotated[ContactLevel, Shared]
+    function: Annotated[ShortText, Shared]
+    deputy_function: Annotated[ShortText | None, Shared] = None
+    phone: Annotated[Phone | None, Shared] = None
+    email: Annotated[Email | None, Shared] = None
+    """A function mailbox, not a person's."""
+
+
+class MaterialState(PublicState):
+    """Information material that a unit hands out: leaflets, posters, pages."""
+
+    title: Annotated[ShortText, Shared]
+    description: Annotated[LongText | None, Shared] = None
+    languages: Annotated[tuple[LanguageTag, ...], Shared, Field(min_length=1, max_length=50)]
+    edition: Annotated[ShortText, Shared]
+    """Which state of it this is, as its publisher says, such as `2026-03` or `4th`."""
+    url: Annotated[Url | None, Shared] = None
+    file_name: Annotated[FileName | None, Shared] = None
+    """The name under which the unit sends the file to whoever asks for it; Lotse keeps no files."""
+    quantity_on_hand: Annotated[int | None, Shared, Field(strict=True, ge=0, le=1_000_000)] = None
+    """Printed pieces that are there to be fetched."""
+
+
+class ChangeNoticeState(PublicState):
+    """A relevant change beside the other entries, such as a move; its text is about the unit, never about a person."""
+
+    category: Annotated[NoticeCategory, Shared]
+    text: Annotated[LongText, Shared]
+    valid_from: Annotated[Day, Shared]
+    valid_until: Annotated[Day | None, Shared] = None
+    """The last day on which it holds; None: until further notice."""
+    for_roles: Annotated[tuple[PartnerRole, ...], Shared, Field(max_length=len(PartnerRole))] = ()
+    """Whom it concerns, by their part in the agreement; all partners are told, and nobody named means all."""
+
+
+class OfferEvent(DirectoryEvent, OfferState, abstract=True, key="offer_id"):
+    """Something happened to one offer; the fields are its full state afterwards."""
+
+    offer_id: Annotated[OfferId, Shared]
+
+
+class ContactEvent(DirectoryEvent, ContactState, abstract=True, key="contact_id"):
+    """Something happened to one contact; the fields are its full state afterwards."""
+
+    contact_id: Annotated[ContactId, Shared]
+
+
+class MaterialEvent(DirectoryEvent, MaterialState, abstract=True, key="material_id"):
+    """Something happened to one piece of information material; the fields are its full state afterwards."""
+
+    material_id: Annotated[MaterialId, Shared]
+
+
+class ChangeNoticeEvent(DirectoryEvent, ChangeNoticeState, abstract=True, key="notice_id"):
+    """Something happened to one change notice; the fields are its full state afterwards."""
+
+    notice_id: Annotated[NoticeId, Shared]
+
+
+class OfferPublished(OfferEvent, type="lotse.offer.published.v1", audience={Party.OTHERS}):
+    """A unit made an offer known."""
+
+
+class OfferChanged(OfferEvent, type="lotse.offer.changed.v1", audience={Party.OTHERS}):
+    """A unit changed an offer."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class OfferWithdrawn(OfferEvent, type="lotse.offer.withdrawn.v1", audience={Party.OTHERS}):
+    """A unit no longer makes an offer; the fields are its last state."""
+
+
+class ContactPublished(ContactEvent, type="lotse.contact.published.v1", audience={Party.OTHERS}):
+    """A unit named a contact."""
+
+
+class ContactChanged(ContactEvent, type="lotse.contact.changed.v1", audience={Party.OTHERS}):
+    """A unit changed a contact."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class ContactWithdrawn(ContactEvent, type="lotse.contact.withdrawn.v1", audience={Party.OTHERS}):
+    """A contact is no longer to be used; the fields are its last state."""
+
+
+class MaterialPublished(MaterialEvent, type="lotse.material.published.v1", audience={Party.OTHERS}):
+    """A unit made information material known."""
+
+
+class MaterialChanged(MaterialEvent, type="lotse.material.changed.v1", audience={Party.OTHERS}):
+    """A unit changed information material, or how much of it there is."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class MaterialWithdrawn(MaterialEvent, type="lotse.material.withdrawn.v1", audience={Party.OTHERS}):
+    """Information material is no longer handed out; the fields are its last state."""
+
+
+class ChangeNoticePublished(ChangeNoticeEvent, type="lotse.notice.published.v1", audience={Party.OTHERS}):
+    """A unit gave notice of a relevant change."""
+
+
+class ChangeNoticeChanged(ChangeNoticeEvent, type="lotse.notice.changed.v1", audience={Party.OTHERS}):
+    """A unit put a notice right."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class ChangeNoticeWithdrawn(ChangeNoticeEvent, type="lotse.notice.withdrawn.v1", audience={Party.OTHERS}):
+    """A notice does not hold any more; the fields are its last state."""
