@@ -1,9 +1,26 @@
 """Days, months and years of age as the agreement counts them: by the calendar of Koblenz."""
 
+import re
 from datetime import date, datetime, time
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+from pydantic import BeforeValidator
+
 LOCAL_TIME = ZoneInfo("Europe/Berlin")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _is_day(value: Any) -> Any:
+    """pydantic would also take a number of seconds for a day."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("must be a day such as 2026-05-04")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
 
 
 def a_year_after(moment: datetime) -> datetime:

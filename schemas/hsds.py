@@ -1,10 +1,10 @@
 """The parts of an offer that HSDS 3.1 keeps in tables of their own: where and when, with its names."""
 
-from datetime import date
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from schemas.calendar import Day
 from schemas.codes import Accessibility, Frequency
 from schemas.texts import ShortText
 
@@ -33,22 +33,9 @@ class Schedule(_Part):
     opens_at: Clock
     closes_at: Clock
     interval: Annotated[int, Field(ge=1, le=12)] = 1
-    valid_from: date | None = None
-    valid_to: date | None = None
+    valid_from: Day | None = None
+    valid_to: Day | None = None
     description: ShortText | None = None
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Self:
-        if self.closes_at <= self.opens_at:
-            raise ValueError("closes_at must be later than opens_at; hours over midnight are two schedules")
-        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
-            raise ValueError("valid_to must not be before valid_from")
-        if self.interval > 1 and self.valid_from is None:
-            raise ValueError("an interval of more than 1 needs valid_from: it counts from there")
-        is_placed = [each.lstrip("-")[0].isdigit() for each in self.byday.split(",")]
-        if any(is_placed) != (self.freq is Frequency.MONTHLY) or len(set(is_placed)) > 1:
-            raise ValueError("byday names a place in the month (1MO) when freq is MONTHLY, and only then")
-        return self
 
 
 class Location(_Part):

@@ -16,7 +16,7 @@ HEARD_WITHIN_SECONDS = 15.0
 
 # They have no part in the person's way: any event about the person that reaches them is one too many.
 BYSTANDERS = (JOBCENTER, CARITAS)
-DIRECTORY = ("lotse.offer.", "lotse.contact.")
+DIRECTORY = ("lotse.offer.", "lotse.contact.", "lotse.material.", "lotse.notice.")
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ DATA_SETS = (
         "Verzeichnis der Angebote und Ansprechstellen",
         {"referral": "referral.entry", "reporting": "view.directory_event"},
         "keine; Ansprechstellen sind Funktionen",
-        "Angebote, Ansprechstellen, ihre Änderungen",
+        "Angebote, Ansprechstellen, Informationsmaterial, Hinweise auf Veränderungen der Stellen, und was sich änderte",
         "gegenseitige Unterrichtung der Partner",
         NO_PERSON,
         EACH,

@@ -41,7 +41,7 @@ from services.chassis.db import Connection
 from services.referral.commands import adopting
 from services.referral.commands import cases as commands
 from services.referral.model.cases import Cases
-from services.referral.model.directory import CONTACTS, OFFERS, Kind, State
+from services.referral.model.directory import KINDS, Kind, State
 
 Judge: TypeAlias = Callable[[Cases, Received[Any], datetime], None]
 
@@ -147,8 +147,7 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
 ADOPTION = Adoption(
     publishes=(Topic.DIRECTORY, Topic.CASES, Topic.CIRCLE),
     events={
-        **_own_entries(OFFERS),
-        **_own_entries(CONTACTS),
+        **{event: adopt for kind in KINDS for event, adopt in _own_entries(kind).items()},
         ReferralRequested: on_own_requested,
         ReferralReceived: on_own_moved,
         ReferralAccepted: on_own_moved,

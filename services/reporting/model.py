@@ -14,10 +14,9 @@ from schemas import (
     DirectoryEvent,
     Event,
     InformationCounted,
-    OfferEvent,
-    OfferWithdrawn,
     PartnerSlug,
     Party,
+    PublicState,
     UnitId,
     partner_of,
 )
@@ -193,7 +192,7 @@ def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
     parties = event.parties()
     if parties:
         return parties.get(Party.SENDER, NOBODY), parties.get(Party.RECIPIENT, NOBODY)
-    if isinstance(event, OfferEvent | ContactEvent | InformationCounted):
+    if isinstance(event, PublicState | InformationCounted):
         return partner_of(event.unit), NOBODY
     return NOBODY, NOBODY
 
@@ -204,8 +203,8 @@ def level_of(event: Event) -> ContactLevel | None:
 
 
 def ends(event: Event) -> bool:
-    """Whether the offer or contact is no longer to be used."""
-    return isinstance(event, OfferWithdrawn | ContactWithdrawn)
+    """Whether a contact is no longer to be used; of other entries only what happened to them is counted."""
+    return isinstance(event, ContactWithdrawn)
 
 
 def uncountable(agreement: AgreementFile) -> str | None:
@@ -221,7 +220,7 @@ def uncountable(agreement: AgreementFile) -> str | None:
         elif isinstance(counts, EventsTold):
             kind = DirectoryEvent if counts.level is None else ContactEvent
             wrong = [each for each in counts.types if not issubclass(EVENTS[each], kind)]
-            why = f"only events of {'offers and contacts' if counts.level is None else 'contacts'} can be counted so"
+            why = f"only events of {'the directory' if counts.level is None else 'contacts'} can be counted so"
         else:
             continue
         if wrong:

@@ -215,16 +215,35 @@ async def a_recall(notifier: Running) -> Ask:
     return ask
 
 
-def entry(kind: str, body: Callable[..., dict[str, Any]], act: str) -> Prepare:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of entry of the directory: where it is, what its id is called, a body of it and a field to change."""
+
+    path: str
+    id_field: str
+    body: Callable[..., dict[str, Any]]
+    field: str
+
+
+KINDS = (
+    Kind("/v1/offers", "offer_id", referrals.an_offer, "name"),
+    Kind("/v1/contacts", "contact_id", referrals.a_contact, "function"),
+    Kind("/v1/materials", "material_id", referrals.a_material, "title"),
+    Kind("/v1/change-notices", "notice_id", referrals.a_notice, "text"),
+)
+
+
+def entry(kind: Kind, act: str) -> Prepare:
     """Something of AWO's in the directory; whoever is of another partner says that it is its own."""
 
     async def prepare(referral: Running) -> Ask:
-        answer = await Lotse(referral).post(f"/v1/{kind}s", body(unit=AWO), unit=AWO)
-        place = f"/v1/{kind}s/{answer.json()[f'{kind}_id']}"
+        answer = await Lotse(referral).post(kind.path, kind.body(unit=AWO), unit=AWO)
+        place = f"{kind.path}/{answer.json()[kind.id_field]}"
 
         def replacing(unit: str) -> Request:
             is_own = unit.startswith("awo-rheinland/")
-            return Request(place, body(unit=AWO if is_own else unit, phone="0261 4321"), {"If-Match": '"1"'})
+            body = kind.body(**{"unit": AWO if is_own else unit, kind.field: "Neu"})
+            return Request(place, body, {"If-Match": '"1"'})
 
         asks: Mapping[str, Ask] = {
             "show": lambda _unit: Request(place),
@@ -291,14 +310,14 @@ OPERATORS = {
     "POST /admin/parked/discard": Way(a_discard),
 }
 DIRECTORY = {
-    f"{operation} /v1/{kind}s{place}": way
-    for kind, body in (("offer", referrals.an_offer), ("contact", referrals.a_contact))
+    f"{operation} {kind.path}{place}": way
+    for kind in KINDS
     for operation, place, way in (
-        ("GET", "", Way(always(f"/v1/{kind}s"))),
-        ("POST", "", Way(always(f"/v1/{kind}s", body(unit=AWO)), AWO, hidden=(403, "not-your-unit"))),
-        ("GET", f"/{{{kind}_id}}", Way(entry(kind, body, "show"), AWO)),
-        ("PUT", f"/{{{kind}_id}}", Way(entry(kind, body, "replace"), AWO)),
-        ("POST", f"/{{{kind}_id}}/withdraw", Way(entry(kind, body, "withdraw"), AWO)),
+        ("GET", "", Way(always(kind.path))),
+        ("POST", "", Way(always(kind.path, kind.body(unit=AWO)), AWO, hidden=(403, "not-your-unit"))),
+        ("GET", f"/{{{kind.id_field}}}", Way(entry(kind, "show"), AWO)),
+        ("PUT", f"/{{{kind.id_field}}}", Way(entry(kind, "replace"), AWO)),
+        ("POST", f"/{{{kind.id_field}}}/withdraw", Way(entry(kind, "withdraw"), AWO)),
     )
 }
 BEFORE: Mapping[str, tuple[str, ...]] = {

@@ -130,6 +130,18 @@ def a_contact(**changes: Any) -> dict[str, Any]:
     return {"unit": AWO, "level": "operational", "function": "Leitung MBE", "phone": "0261 1234", **changes}
 
 
+def a_material(**changes: Any) -> dict[str, Any]:
+    """The body of a leaflet of AWO."""
+    said = {"unit": AWO, "title": "Beratung in Ihrer Sprache", "languages": ["de", "ar"], "edition": "2026-03"}
+    return {**said, "url": "https://awo.example/faltblatt", **changes}
+
+
+def a_notice(**changes: Any) -> dict[str, Any]:
+    """The body of a change notice of AWO."""
+    said = {"unit": AWO, "category": "moved", "text": "Die Beratungsstelle zieht um.", "valid_from": "2026-03-01"}
+    return {**said, **changes}
+
+
 @dataclass
 class Lotse:
     """The referral service as its callers use it."""

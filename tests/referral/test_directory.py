@@ -1,15 +1,12 @@
-"""Offers and contacts: full state and changes, by their own partner only, read by all."""
+"""Entries of the directory: full state and changes, by their own partner only, read by all."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from schemas import (
-    ContactChanged,
-    ContactPublished,
-    ContactWithdrawn,
     FieldChange,
     OfferChanged,
     OfferPublished,
@@ -18,7 +15,8 @@ from schemas import (
     Party,
     view_for,
 )
-from schemas.codes import ContactLevel, OfferStatus, ServiceType
+from schemas.calendar import local_day, local_midnight
+from schemas.codes import OfferStatus, ServiceType
 from tests.harness import issuer
 from tests.referral.builders import (
     AWO,
@@ -29,14 +27,21 @@ from tests.referral.builders import (
     Lotse,
     a_case,
     a_contact,
+    a_material,
+    a_notice,
     an_offer,
     is_problem,
 )
 
-BOTH = pytest.mark.parametrize(
+EACH_KIND = pytest.mark.parametrize(
     ("path", "body", "field"),
-    [("/v1/offers", an_offer(), "name"), ("/v1/contacts", a_contact(), "function")],
-    ids=["offers", "contacts"],
+    [
+        ("/v1/offers", an_offer(), "name"),
+        ("/v1/contacts", a_contact(), "function"),
+        ("/v1/materials", a_material(), "title"),
+        ("/v1/change-notices", a_notice(), "text"),
+    ],
+    ids=["offers", "contacts", "materials", "change-notices"],
 )
 
 
@@ -87,21 +92,24 @@ async def test_a_change_names_each_field_with_both_values(lotse: Lotse) -> None:
     )
 
 
-async def test_contacts_live_like_offers(lotse: Lotse) -> None:
-    """Published, changed, withdrawn: three events with full state."""
-    place = await published(lotse, "/v1/contacts", a_contact(level="coordinating"))
-    await lotse.send("PUT", place, a_contact(level="coordinating", phone="0261 99"), If_Match='"1"')
+@EACH_KIND
+async def test_an_entry_is_published_changed_and_withdrawn(
+    lotse: Lotse, path: str, body: dict[str, Any], field: str
+) -> None:
+    """Three events with full state, the second naming what changed; the last has the last state."""
+    place = await published(lotse, path, body)
+    answer = await lotse.send("PUT", place, {**body, field: "Neu"}, If_Match='"1"')
+    assert (answer.status_code, answer.json()[field]) == (200, "Neu")
     answer = await lotse.post(f"{place}/withdraw", {}, If_Match='"2"')
     assert answer.json()["withdrawn_at"] is not None
-    first, changed, gone = await lotse.running.published()
-    assert isinstance(first, ContactPublished)
-    assert isinstance(changed, ContactChanged)
-    assert isinstance(gone, ContactWithdrawn)
-    assert [change.field for change in changed.changes] == ["phone"]
-    assert (gone.phone, gone.level) == ("0261 99", ContactLevel.COORDINATING)
+    events = await lotse.running.published()
+    assert [each.event_type.split(".")[2] for each in events] == ["published", "changed", "withdrawn"]
+    assert [getattr(each, field) for each in events] == [body[field], "Neu", "Neu"]
+    assert getattr(events[1], "changes") == (FieldChange(field=field, previous=body[field], new="Neu"),)  # noqa: B009 - each kind has a class of its own
+    assert len({each.key for each in events}) == 1
 
 
-@BOTH
+@EACH_KIND
 async def test_a_change_of_nothing_tells_nothing(lotse: Lotse, path: str, body: dict[str, Any], field: str) -> None:
     """200 with the same ETag; blanks around a text are no change."""
     place = await published(lotse, path, body)
@@ -110,7 +118,7 @@ async def test_a_change_of_nothing_tells_nothing(lotse: Lotse, path: str, body: 
     assert len(await lotse.running.published()) == 1
 
 
-@BOTH
+@EACH_KIND
 async def test_a_change_needs_the_version_it_was_made_on(
     lotse: Lotse, path: str, body: dict[str, Any], field: str
 ) -> None:
@@ -126,7 +134,7 @@ async def test_a_change_needs_the_version_it_was_made_on(
     assert len(await lotse.running.published()) == 2
 
 
-@BOTH
+@EACH_KIND
 async def test_what_is_withdrawn_stays_readable_and_fixed(
     lotse: Lotse, path: str, body: dict[str, Any], field: str
 ) -> None:
@@ -140,7 +148,7 @@ async def test_what_is_withdrawn_stays_readable_and_fixed(
     assert len(await lotse.running.published()) == 2
 
 
-@BOTH
+@EACH_KIND
 async def test_another_partners_entry_cannot_be_changed(
     lotse: Lotse, path: str, body: dict[str, Any], field: str
 ) -> None:
@@ -161,7 +169,7 @@ async def test_another_partners_entry_cannot_be_changed(
     assert await lotse.running.rows("select * from chassis.key where version = 0") == []
 
 
-@BOTH
+@EACH_KIND
 async def test_the_unit_is_ones_own_and_stays(lotse: Lotse, path: str, body: dict[str, Any], field: str) -> None:
     """Another partner's, an unknown one, and a change of unit are refused by field."""
     for unit in (CITY, "awo-rheinland/unknown"):
@@ -173,7 +181,7 @@ async def test_the_unit_is_ones_own_and_stays(lotse: Lotse, path: str, body: dic
     assert len(await lotse.running.published()) == 1
 
 
-@BOTH
+@EACH_KIND
 async def test_an_operator_has_no_part_in_the_directory(
     lotse: Lotse, path: str, body: dict[str, Any], field: str
 ) -> None:
@@ -206,6 +214,22 @@ async def test_the_list_has_what_can_be_used_page_by_page(lotse: Lotse) -> None:
     assert [_place(item) for item in everything] == [*places, closed, gone]
 
 
+async def test_a_notice_is_listed_until_its_last_day_is_over(lotse: Lotse) -> None:
+    """By the calendar of Koblenz; later only with what is over."""
+    today = local_day(datetime.now(UTC))
+    until = {"valid_from": "2026-01-01", "valid_until": today.isoformat()}
+    await published(lotse, "/v1/change-notices", a_notice(**until))
+    await published(lotse, "/v1/change-notices", a_notice())
+
+    async def count(**query: bool) -> int:
+        return len((await lotse.get("/v1/change-notices", unit=CITY, **query)).json()["items"])
+
+    assert await count() == 2
+    await lotse.running.move_clock(local_midnight(today + timedelta(days=1)) - datetime.now(UTC))
+    assert await count() == 1
+    assert await count(include_inactive=True) == 2
+
+
 def _place(item: dict[str, Any]) -> str:
     return f"/v1/offers/{item['offer_id']}"
 
@@ -232,6 +256,13 @@ async def test_the_lists_filter(lotse: Lotse) -> None:
     assert await count("/v1/contacts", level="operational") == 2
     assert await count("/v1/contacts", unit=CITY) == 1
     assert await count("/v1/contacts", unit=CITY, include_inactive="true") == 2
+    await published(lotse, "/v1/materials", a_material(languages=["de", "ti"]))
+    await published(lotse, "/v1/materials", a_material(languages=["de"]))
+    assert await count("/v1/materials", language="ti") == 1
+    assert await count("/v1/materials", language="de") == 2
+    for category in ("moved", "closed"):
+        await published(lotse, "/v1/change-notices", a_notice(category=category))
+    assert await count("/v1/change-notices", category="closed") == 1
 
 
 async def test_a_wrong_query_is_named(lotse: Lotse) -> None:
@@ -244,6 +275,8 @@ async def test_a_wrong_query_is_named(lotse: Lotse) -> None:
     answer = await lotse.running.client.get("/v1/contacts", params={"level": "unknown"}, headers=headers)
     assert is_problem(answer, 422, "not-valid", "level")
     assert is_problem(await lotse.get("/v1/offers/not-an-id"), 422, "not-valid", "offer_id")
+    assert is_problem(await lotse.get("/v1/change-notices/not-an-id"), 422, "not-valid", "notice_id")
+    assert is_problem(await lotse.get("/v1/materials", language="arabic!"), 422, "not-valid", "language")
 
 
 WRONG_OFFERS: list[tuple[dict[str, Any], str]] = [
@@ -284,6 +317,35 @@ async def test_a_wrong_offer_is_refused_by_field_and_nothing_is_kept(lotse: Lots
     assert "Anna" not in wrong_contact.text
     assert is_problem(wrong_contact, 422, "not-valid", "function")
     assert await _nothing_kept(lotse)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/materials", a_material(url=None), "url"),
+        ("/v1/materials", a_material(languages=[]), "languages"),
+        ("/v1/materials", a_material(quantity_on_hand=-1), "quantity_on_hand"),
+        ("/v1/materials", a_material(quantity_on_hand="12"), "quantity_on_hand"),
+        ("/v1/materials", a_material(file_name="../x.pdf"), "file_name"),
+        ("/v1/materials", a_material(edition=""), "edition"),
+        ("/v1/change-notices", a_notice(category="weather"), "category"),
+        ("/v1/change-notices", a_notice(valid_from=1772323200), "valid_from"),
+        ("/v1/change-notices", a_notice(valid_until="2026-02-28"), "valid_until"),
+        ("/v1/change-notices", a_notice(valid_until="2026-02-30"), "valid_until"),
+        ("/v1/change-notices", a_notice(for_roles=["mayor"]), "for_roles.0"),
+        ("/v1/change-notices", a_notice(person="Anna Beispiel"), "person"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_wrong_material_and_notices_are_refused_by_field(
+    lotse: Lotse, path: str, body: dict[str, Any], field: str
+) -> None:
+    """Also where the fields are right one by one and do not go together, when new and when changed."""
+    assert is_problem(await lotse.post(path, body), 422, "not-valid", field)
+    assert await _nothing_kept(lotse)
+    good = a_material() if path == "/v1/materials" else a_notice()
+    place = await published(lotse, path, good)
+    assert is_problem(await lotse.send("PUT", place, body, If_Match='"1"'), 422, "not-valid", field)
 
 
 async def test_bodies_that_are_no_offer_are_refused(lotse: Lotse) -> None:

@@ -19,6 +19,7 @@ from schemas import (
     PartnerSlug,
     Told,
     UnitId,
+    new_id,
 )
 from schemas.codes import ContactLevel
 from services.chassis import offsets
@@ -38,11 +39,12 @@ from tests.notifier.events import (
     offer,
 )
 from tests.reporting.conftest import Compliance
+from tests.schemas.samples import a
 
 NOTIFIER = "/koblenz/notifier/1"
 JOBCENTER_UNIT = UnitId("jobcenter-koblenz/jobcenter")
 THIS_YEAR = datetime.now(UTC).year
-COUNTED = {"K1", "K2", "K4", "K6", "K7", "K8"}
+COUNTED = {"K1", "K2", "K4", "K5", "K6", "K7", "K8"}
 
 
 def counted(count: int, unit: str = CITY_UNIT, month: str = f"{THIS_YEAR}-03") -> InformationCounted:
@@ -137,6 +139,27 @@ async def test_k4_counts_offers_of_migration_services_told_to_the_city(
     rows = await compliance()
     assert rows["K4"]["done"] == 1
     assert rows["K8"]["done"] == 6
+
+
+async def test_k5_counts_material_of_migration_services_told_to_the_city(
+    reporting: Running, compliance: Compliance
+) -> None:
+    """Not the City's own, not what others were told, and no offer."""
+    await publish(reporting, a("lotse.material.published.v1"), to=[CITY, CARITAS])
+    await publish(reporting, a("lotse.material.changed.v1", material_id=new_id()), to=[CITY])
+    own = a("lotse.material.published.v1", material_id=new_id(), unit=CITY_UNIT, acted_by=CITY)
+    await publish(reporting, own, to=[AWO, CARITAS])
+    await publish(reporting, offer(), to=[CITY])
+    rows = await compliance()
+    assert (rows["K5"]["done"], rows["K8"]["done"]) == (2, 1)
+
+
+async def test_k8_counts_notices_of_relevant_changes_beside_offers(reporting: Running, compliance: Compliance) -> None:
+    """Of all partners, to all partners; they are no offers for K4."""
+    await publish(reporting, a("lotse.notice.published.v1"), to=[CITY, CARITAS, JOBCENTER])
+    await publish(reporting, offer(), to=[CITY])
+    rows = await compliance()
+    assert (rows["K8"]["done"], rows["K4"]["done"]) == (4, 1)
 
 
 async def test_offer_that_nobody_was_told_of_is_not_done(reporting: Running, compliance: Compliance) -> None:

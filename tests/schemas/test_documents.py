@@ -11,10 +11,10 @@ from jsonschema import Draft7Validator
 
 from schemas import Event, Party, Topic, view_for
 from schemas.codes import Scope
+from schemas.directory import OfferState
 from schemas.documents import contract_events, internal_schema, partner_schema
 from schemas.envelope import SCHEMAS_DIR
 from schemas.generate import main
-from schemas.offer import OfferState
 from tests.schemas.samples import a, golden_files, type_of
 
 EVERY_EVENT = pytest.mark.parametrize("event_class", contract_events(), ids=lambda each: each.event_type)

@@ -29,8 +29,8 @@ from schemas import (
     view_for,
 )
 from schemas.codes import Scope
+from schemas.directory import OfferState
 from schemas.documents import contract_events
-from schemas.offer import OfferState
 from tests.schemas.samples import a, declare, forgotten_classes
 
 STATUS, OUTCOME = Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME

@@ -1,5 +1,5 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import contacts, offers, referrals, routing, slips, worklists
+from services.referral.api import referrals, routing, shelves, slips, worklists
 
-ROUTERS = (offers.router, contacts.router, referrals.router, routing.router, slips.router, worklists.router)
+ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router, slips.router, worklists.router)

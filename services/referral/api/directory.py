@@ -1,16 +1,17 @@
-"""What the routes of offers and contacts have in common."""
+"""Publishing, changing, withdrawing and reading entries of the directory over HTTP: one way for all kinds."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeAlias
+from typing import Annotated, Any, Generic
 from uuid import UUID
 
-from fastapi import Query
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from schemas import PartnerSlug, Topic, new_id
+from schemas import PartnerSlug, Topic, UnitId, new_id
+from schemas.calendar import local_day
+from services.chassis import db
 from services.chassis.api import Act, Answer, Change, check_version, perform, respond
 from services.chassis.context import Context
 from services.chassis.db import Connection
@@ -23,33 +24,51 @@ from services.referral.store import directory as store
 
 NOT_YOUR_UNIT = Refusal(403, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
 
-IncludeInactive: TypeAlias = Annotated[bool, Query(description="also what is withdrawn or not active now")]
+
+class Listing(BaseModel):
+    """What every list can be asked for; what a kind's own list adds are values of its state."""
+
+    unit: UnitId | None = None
+    include_inactive: Annotated[bool, Field(description="also what is withdrawn, over or not active now")] = False
+    after: Annotated[UUID | None, Field(description="`next` of the page before")] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The values that an entry's state must have."""
+        return self.model_dump(mode="json", exclude={"include_inactive", "after", "limit"}, exclude_none=True)
 
 
 @dataclass(frozen=True)
 class Shelf(Generic[State]):
-    """Where a kind of entry is found, what who changes it must be allowed to do, and how it is shown."""
+    """Where a kind of entry is found, how it is shown, what its list can be asked for and what it holds at first.
+
+    reading, writing: the actions that callers must be allowed to do.
+    """
 
     kind: Kind[State]
     path: str
+    reading: str
     writing: str
-    view: Callable[[Entry[State]], BaseModel]
+    view: type[BaseModel]
+    page: type[BaseModel]
+    listing: type[Listing]
+    usable: Mapping[str, str] = field(default_factory=dict)
+
+    def show(self, entry: Entry[State]) -> BaseModel:
+        """An entry as every partner sees it."""
+        times = {name: getattr(entry, name) for name in ("published_at", "changed_at", "withdrawn_at")}
+        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **times)
 
     def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
         """Show one entry; a new one with the place where it is found from now on."""
         location = f"{self.path}/{entry.id}" if is_new else None
-        return Answer(self.view(entry), version=entry.version, location=location)
-
-
-def dated(entry: Entry[State]) -> dict[str, Any]:
-    """The fields that every entry's view has beside its id."""
-    times = {"published_at": entry.published_at, "changed_at": entry.changed_at, "withdrawn_at": entry.withdrawn_at}
-    return {**entry.state.model_dump(), **times}
+        return Answer(self.show(entry), version=entry.version, location=location)
 
 
 async def publish(change: Change, shelf: Shelf[State], state: State) -> Response:
     """Make an entry of one of the caller's units known."""
-    _check_own_unit(change, shelf, state)
+    _check_state(change, shelf, state)
     entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
 
     async def act(conn: Connection, now: datetime) -> Answer:
@@ -61,7 +80,7 @@ async def publish(change: Change, shelf: Shelf[State], state: State) -> Response
 
 async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: State) -> Response:
     """Change an entry to a new full state; If-Match is required."""
-    _check_own_unit(change, shelf, state)
+    _check_state(change, shelf, state)
     partner = PartnerSlug(change.caller.partner)
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
@@ -91,10 +110,12 @@ async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Respo
     return await _perform(change, shelf, entry_id, act)
 
 
-def _check_own_unit(change: Change, shelf: Shelf[State], state: State) -> None:
-    """The unit that the body names is one of the agreement's, for which the caller may write."""
+def _check_state(change: Change, shelf: Shelf[State], state: State) -> None:
+    """The unit is one of the agreement's, for which the caller may write, and the fields go together."""
     if state.unit not in change.context.partners.units or not may(change.caller, shelf.writing, state.unit):
         raise Problem(NOT_YOUR_UNIT)
+    if fault := shelf.kind.fault_of(state):
+        raise Problem(Refusal(422, "not-valid", fault.sentence, field=fault.field))
 
 
 async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act, *, status: int = 200) -> Response:
@@ -120,20 +141,13 @@ async def _found(conn: Connection, shelf: Shelf[State], entry_id: UUID) -> Entry
     return entry
 
 
-async def listed(
-    context: Context,
-    shelf: Shelf[State],
-    wanted: Mapping[str, str | None],
-    after: UUID | None,
-    limit: int,
-    *,
-    include_withdrawn: bool,
-) -> tuple[list[Any], UUID | None]:
-    """One page of views and where the next begins (None: this is the last); `wanted` values of None are left out."""
-    given = {name: value for name, value in wanted.items() if value is not None}
+async def listed(context: Context, shelf: Shelf[State], asked: Listing) -> BaseModel:
+    """One page, and where the next begins."""
+    wanted = asked.wanted if asked.include_inactive else {**shelf.usable, **asked.wanted}
     async with context.database.reading() as conn:
-        entries = await store.entries_after(
-            conn, shelf.kind, given, after, limit + 1, include_withdrawn=include_withdrawn
-        )
-    page = entries[:limit]
-    return [shelf.view(entry) for entry in page], page[-1].id if len(entries) > limit else None
+        today = local_day(await db.now(conn))
+        usable_on = None if asked.include_inactive else today
+        entries = await store.entries_after(conn, shelf.kind, wanted, asked.after, asked.limit + 1, usable_on)
+    page = entries[: asked.limit]
+    following = page[-1].id if len(entries) > asked.limit else None
+    return shelf.page(items=[shelf.show(entry) for entry in page], next=following)

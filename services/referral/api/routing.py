@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 
 from schemas import OfferId, UnitId, partner_of
-from schemas.calendar import local_day, years_between
+from schemas.calendar import Day, local_day, years_between
 from schemas.codes import AgeBand, Concern, LanguageTag, ServiceType
 from schemas.partner_file import Partners
 from schemas.routing import (
@@ -28,7 +28,6 @@ from services.chassis import db
 from services.chassis.api import Answer, Body, Caller, context_of, respond
 from services.chassis.permissions import allowed
 from services.chassis.problems import Problem, Refusal, documented
-from services.referral.api.bodies import Day
 from services.referral.commands.routing import providers
 from services.referral.model.routing import Proposal, Provider, months_since, propose
 from services.referral.resources import resources_of

@@ -113,7 +113,7 @@ async def hand_out_slip(change: Changing, body: NewSlip) -> Response:
     async def show(conn: Connection, now: datetime) -> Answer:
         offers = [OfferId(each) for each in body.offer_ids]
         routing = resources_of(context).routing
-        places = await slips.places_on(conn, offers, body.places, routing, context.partners)
+        places = await slips.places_on(conn, offers, body.places, routing, context.partners, local_day(now))
         if isinstance(places, Refusal):
             raise Problem(places)
         found[:], made_at[:] = places, [now]

@@ -1,7 +1,7 @@
 """Slips: somebody is told where to go, and nothing about the person is."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from schemas import InformationCounted, OfferId, Topic, UnitId
 from schemas.calendar import local_month
@@ -29,12 +29,17 @@ def unit_key(unit: UnitId) -> Key:
 
 
 async def places_on(
-    conn: Connection, offers: Sequence[OfferId], codes: Sequence[str], routing: RoutingFile, partners: Partners
+    conn: Connection,
+    offers: Sequence[OfferId],
+    codes: Sequence[str],
+    routing: RoutingFile,
+    partners: Partners,
+    today: date,
 ) -> Sequence[Place] | Refusal:
     """What a slip says: the offers in their order, then places outside the directory."""
     shown = list[Place]()
     for offer_id in offers:
-        place = await _offered(conn, offer_id, partners)
+        place = await _offered(conn, offer_id, partners, today)
         if isinstance(place, Refusal):
             return place
         shown.append(place)
@@ -46,7 +51,7 @@ async def places_on(
     return shown
 
 
-async def _offered(conn: Connection, offer_id: OfferId, partners: Partners) -> Place | Refusal:
+async def _offered(conn: Connection, offer_id: OfferId, partners: Partners, today: date) -> Place | Refusal:
     offer = await directory.find_entry(conn, OFFERS, offer_id)
     if offer is None:
         return NO_SUCH_OFFER
@@ -64,15 +69,15 @@ async def _offered(conn: Connection, offer_id: OfferId, partners: Partners) -> P
         said.address,
         said.phone,
         said.email,
-        await _whom_to_ask_for(conn, offer.unit),
+        await _whom_to_ask_for(conn, offer.unit, today),
         url=said.url,
     )
 
 
-async def _whom_to_ask_for(conn: Connection, unit: UnitId) -> str | None:
+async def _whom_to_ask_for(conn: Connection, unit: UnitId, today: date) -> str | None:
     """The function that a unit names for daily work; never a name."""
     wanted = {"unit": unit, "level": ContactLevel.OPERATIONAL.value}
-    found = await directory.entries_after(conn, CONTACTS, wanted, None, 1, include_withdrawn=False)
+    found = await directory.entries_after(conn, CONTACTS, wanted, None, 1, today)
     return found[0].state.function if found else None
 
 

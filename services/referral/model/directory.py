@@ -1,48 +1,121 @@
 """What partners publish of themselves: entries of the directory, whatever they are, live by the same rules."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from schemas import (
+    ChangeNoticeChanged,
+    ChangeNoticePublished,
+    ChangeNoticeState,
+    ChangeNoticeWithdrawn,
     ContactChanged,
     ContactPublished,
     ContactState,
     ContactWithdrawn,
     DirectoryEvent,
+    MaterialChanged,
+    MaterialPublished,
+    MaterialState,
+    MaterialWithdrawn,
     OfferChanged,
     OfferPublished,
     OfferState,
     OfferWithdrawn,
     PartnerSlug,
+    PublicState,
     UnitId,
     partner_of,
 )
-from schemas.codes import OfferStatus
+from schemas.codes import Frequency, OfferStatus
+from schemas.hsds import Schedule
 
-State = TypeVar("State", OfferState, ContactState)
+State = TypeVar("State", bound=PublicState)
+
+
+class Fault(NamedTuple):
+    """What is wrong with a state whose fields are each right: the field to mend, and how."""
+
+    field: str
+    sentence: str
+
+
+def _no_fault(_state: Any) -> None:
+    return None
+
+
+def _fault_of_offer(state: OfferState) -> Fault | None:
+    if state.minimum_age is not None and state.maximum_age is not None and state.maximum_age < state.minimum_age:
+        return Fault("maximum_age", "The highest age is not below minimum_age; leave it out where there is none.")
+    for place, schedule in enumerate(state.schedules):
+        if fault := _fault_of_schedule(schedule):
+            return Fault(f"schedules.{place}.{fault.field}", fault.sentence)
+    return None
+
+
+def _fault_of_schedule(schedule: Schedule) -> Fault | None:
+    if schedule.closes_at <= schedule.opens_at:
+        return Fault("closes_at", "It closes later than it opens; hours over midnight are two schedules.")
+    if schedule.valid_from and schedule.valid_to and schedule.valid_to < schedule.valid_from:
+        return Fault("valid_to", "The last day is not before valid_from.")
+    if schedule.interval > 1 and schedule.valid_from is None:
+        return Fault("valid_from", "An interval of more than 1 is counted from valid_from: say when it began.")
+    is_placed = {each.lstrip("-")[0].isdigit() for each in schedule.byday.split(",")}
+    if is_placed != {schedule.freq is Frequency.MONTHLY}:
+        return Fault(
+            "byday", "Weekdays stand alone (MO) when freq is WEEKLY, and with a place (1MO) when it is MONTHLY."
+        )
+    return None
+
+
+def _fault_of_material(state: MaterialState) -> Fault | None:
+    if state.url is None and state.file_name is None and state.quantity_on_hand is None:
+        return Fault("url", "Say how it is to be had: by url, file_name or quantity_on_hand.")
+    return None
+
+
+def _fault_of_notice(state: ChangeNoticeState) -> Fault | None:
+    if state.valid_until is not None and state.valid_until < state.valid_from:
+        return Fault("valid_until", "The last day is not before valid_from; leave it out until further notice.")
+    return None
 
 
 @dataclass(frozen=True)
 class Kind(Generic[State]):
-    """One kind of entry: its public state, and the events that tell of it."""
+    """One kind of entry: its public state, the events that tell of it, and what a state of it may not say."""
 
     name: str
     state: type[State]
     published: type[DirectoryEvent]
     changed: type[DirectoryEvent]
     withdrawn: type[DirectoryEvent]
+    fault_of: Callable[[State], Fault | None] = _no_fault
+
+    @property
+    def id_field(self) -> str:
+        """What the id of such an entry is called, in events and in views."""
+        return self.published.key_field
 
 
-OFFERS = Kind("offer", OfferState, OfferPublished, OfferChanged, OfferWithdrawn)
+OFFERS = Kind("offer", OfferState, OfferPublished, OfferChanged, OfferWithdrawn, _fault_of_offer)
 CONTACTS = Kind("contact", ContactState, ContactPublished, ContactChanged, ContactWithdrawn)
+MATERIALS = Kind("material", MaterialState, MaterialPublished, MaterialChanged, MaterialWithdrawn, _fault_of_material)
+CHANGE_NOTICES = Kind(
+    "notice",
+    ChangeNoticeState,
+    ChangeNoticePublished,
+    ChangeNoticeChanged,
+    ChangeNoticeWithdrawn,
+    _fault_of_notice,
+)
+KINDS: tuple[Kind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
-    """One offer or contact as it stands; `version` counts its states from 1."""
+    """One offer, contact, material or notice as it stands; `version` counts its states from 1."""
 
     id: UUID
     state: State
@@ -53,7 +126,7 @@ class Entry(Generic[State]):
 
     @property
     def unit(self) -> UnitId:
-        """The unit whose offer or contact it is."""
+        """The unit that published it."""
         return self.state.unit
 
     def belongs_to(self, partner: PartnerSlug) -> bool:

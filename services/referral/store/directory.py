@@ -1,6 +1,7 @@
 """Statements on the entries of the directory."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -49,24 +50,26 @@ async def find_entry(conn: Connection, kind: Kind[State], entry_id: UUID) -> Ent
 async def entries_after(
     conn: Connection,
     kind: Kind[State],
-    wanted: Mapping[str, str],
+    wanted: Mapping[str, Any],
     after: UUID | None,
     limit: int,
-    *,
-    include_withdrawn: bool,
+    usable_on: date | None,
 ) -> Sequence[Entry[State]]:
-    """List up to `limit` entries whose state has all the `wanted` values, the earliest published first."""
+    """List up to `limit` entries whose state has all the `wanted` values, the earliest published first.
+
+    usable_on: only what is neither withdrawn nor over before that day; None: all.
+    """
     rows = await conn.fetch(
         """
         select * from referral.entry
         where kind = $1 and state @> $2 and ($3::uuid is null or entry_id > $3)
-          and ($4 or withdrawn_at is null)
+          and ($4::date is null or withdrawn_at is null and coalesce((state ->> 'valid_until')::date >= $4, true))
         order by entry_id limit $5
         """,
         kind.name,
         dict(wanted),
         after,
-        include_withdrawn,
+        usable_on,
         limit,
     )
     return [_entry(kind, row) for row in rows]

@@ -1,17 +1,19 @@
-"""The directory: offers and contacts of the partners' units, as full public state and as changes.
+"""The directory: what the partners' units publish of themselves, as full public state and as changes.
 
-The states are declared once, here, and requests carry the same models. Names follow HSDS 3.1.
+Offers, contacts, information material and change notices. The states are declared once, here, and requests carry the
+same models. Names follow HSDS 3.1.
 """
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.codes import Concern, ContactLevel, LanguageTag, OfferStatus, ServiceType
+from schemas.calendar import Day
+from schemas.codes import Concern, ContactLevel, LanguageTag, NoticeCategory, OfferStatus, PartnerRole, ServiceType
 from schemas.envelope import DirectoryEvent
 from schemas.hsds import Location, Schedule
-from schemas.ids import ContactId, OfferId, UnitId
-from schemas.texts import Email, LongText, Phone, ShortText, Url
+from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, UnitId
+from schemas.texts import Email, FileName, LongText, Phone, ShortText, Url
 from schemas.visibility import FieldChange, Party, Shared
 
 Age = Annotated[int, Field(ge=0, le=120)]
@@ -19,9 +21,11 @@ Age = Annotated[int, Field(ge=0, le=120)]
 
 
 class PublicState(BaseModel):
-    """What a partner publishes about one thing, complete."""
+    """What a unit publishes about one thing, complete."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: Annotated[UnitId, Shared]
 
     def changes_to(self, new: Self) -> tuple[FieldChange, ...]:
         """Name the fields that differ in the newer state, with both values, in the order of declaration."""
@@ -36,7 +40,6 @@ class PublicState(BaseModel):
 class OfferState(PublicState):
     """An offer of help."""
 
-    unit: Annotated[UnitId, Shared]
     name: Annotated[ShortText, Shared]
     service_type: Annotated[ServiceType, Shared]
     description: Annotated[LongText, Shared]
@@ -62,23 +65,43 @@ class OfferState(PublicState):
     required_documents: Annotated[tuple[ShortText, ...], Shared, Field(max_length=20)] = ()
     application_process: Annotated[LongText | None, Shared] = None
 
-    @model_validator(mode="after")
-    def _ages_are_in_order(self) -> Self:
-        if self.minimum_age is not None and self.maximum_age is not None and self.maximum_age < self.minimum_age:
-            raise ValueError("maximum_age must not be less than minimum_age")
-        return self
-
 
 class ContactState(PublicState):
     """Whom a unit names on one level: a function and its mailbox; personal names stay out of events."""
 
-    unit: Annotated[UnitId, Shared]
     level: Annotated[ContactLevel, Shared]
     function: Annotated[ShortText, Shared]
     deputy_function: Annotated[ShortText | None, Shared] = None
     phone: Annotated[Phone | None, Shared] = None
     email: Annotated[Email | None, Shared] = None
     """A function mailbox, not a person's."""
+
+
+class MaterialState(PublicState):
+    """Information material that a unit hands out: leaflets, posters, pages."""
+
+    title: Annotated[ShortText, Shared]
+    description: Annotated[LongText | None, Shared] = None
+    languages: Annotated[tuple[LanguageTag, ...], Shared, Field(min_length=1, max_length=50)]
+    edition: Annotated[ShortText, Shared]
+    """Which state of it this is, as its publisher says, such as `2026-03` or `4th`."""
+    url: Annotated[Url | None, Shared] = None
+    file_name: Annotated[FileName | None, Shared] = None
+    """The name under which the unit sends the file to whoever asks for it; Lotse keeps no files."""
+    quantity_on_hand: Annotated[int | None, Shared, Field(strict=True, ge=0, le=1_000_000)] = None
+    """Printed pieces that are there to be fetched."""
+
+
+class ChangeNoticeState(PublicState):
+    """A relevant change beside the other entries, such as a move; its text is about the unit, never about a person."""
+
+    category: Annotated[NoticeCategory, Shared]
+    text: Annotated[LongText, Shared]
+    valid_from: Annotated[Day, Shared]
+    valid_until: Annotated[Day | None, Shared] = None
+    """The last day on which it holds; None: until further notice."""
+    for_roles: Annotated[tuple[PartnerRole, ...], Shared, Field(max_length=len(PartnerRole))] = ()
+    """Whom it concerns, by their part in the agreement; all partners are told, and nobody named means all."""
 
 
 class OfferEvent(DirectoryEvent, OfferState, abstract=True, key="offer_id"):
@@ -91,6 +114,18 @@ class ContactEvent(DirectoryEvent, ContactState, abstract=True, key="contact_id"
     """Something happened to one contact; the fields are its full state afterwards."""
 
     contact_id: Annotated[ContactId, Shared]
+
+
+class MaterialEvent(DirectoryEvent, MaterialState, abstract=True, key="material_id"):
+    """Something happened to one piece of information material; the fields are its full state afterwards."""
+
+    material_id: Annotated[MaterialId, Shared]
+
+
+class ChangeNoticeEvent(DirectoryEvent, ChangeNoticeState, abstract=True, key="notice_id"):
+    """Something happened to one change notice; the fields are its full state afterwards."""
+
+    notice_id: Annotated[NoticeId, Shared]
 
 
 class OfferPublished(OfferEvent, type="lotse.offer.published.v1", audience={Party.OTHERS}):
@@ -119,3 +154,31 @@ class ContactChanged(ContactEvent, type="lotse.contact.changed.v1", audience={Pa
 
 class ContactWithdrawn(ContactEvent, type="lotse.contact.withdrawn.v1", audience={Party.OTHERS}):
     """A contact is no longer to be used; the fields are its last state."""
+
+
+class MaterialPublished(MaterialEvent, type="lotse.material.published.v1", audience={Party.OTHERS}):
+    """A unit made information material known."""
+
+
+class MaterialChanged(MaterialEvent, type="lotse.material.changed.v1", audience={Party.OTHERS}):
+    """A unit changed information material, or how much of it there is."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class MaterialWithdrawn(MaterialEvent, type="lotse.material.withdrawn.v1", audience={Party.OTHERS}):
+    """Information material is no longer handed out; the fields are its last state."""
+
+
+class ChangeNoticePublished(ChangeNoticeEvent, type="lotse.notice.published.v1", audience={Party.OTHERS}):
+    """A unit gave notice of a relevant change."""
+
+
+class ChangeNoticeChanged(ChangeNoticeEvent, type="lotse.notice.changed.v1", audience={Party.OTHERS}):
+    """A unit put a notice right."""
+
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+
+
+class ChangeNoticeWithdrawn(ChangeNoticeEvent, type="lotse.notice.withdrawn.v1", audience={Party.OTHERS}):
+    """A notice does not hold any more; the fields are its last state."""

@@ -1,0 +1,223 @@
+"""The four kinds of entries and their routes: offers, contacts, information material, change notices."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from schemas import (
+    ChangeNoticeState,
+    ContactId,
+    ContactState,
+    MaterialId,
+    MaterialState,
+    NoticeId,
+    OfferId,
+    OfferState,
+)
+from schemas.codes import ContactLevel, LanguageTag, NoticeCategory, OfferStatus, ServiceType
+from services.chassis.api import Changing
+from services.chassis.permissions import allowed
+from services.chassis.problems import documented
+from services.referral.api import directory
+from services.referral.api.directory import Listing, Shelf
+from services.referral.api.requests import Nothing, Running
+from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS
+
+
+class Dated(BaseModel):
+    """What is shown of every entry beside its state."""
+
+    published_at: datetime
+    changed_at: datetime
+    withdrawn_at: datetime | None
+
+
+class OfferView(OfferState, Dated):
+    """An offer as every partner sees it."""
+
+    offer_id: OfferId
+
+
+class ContactView(ContactState, Dated):
+    """A contact as every partner sees it."""
+
+    contact_id: ContactId
+
+
+class MaterialView(MaterialState, Dated):
+    """Information material as every partner sees it."""
+
+    material_id: MaterialId
+
+
+class ChangeNoticeView(ChangeNoticeState, Dated):
+    """A change notice as every partner sees it."""
+
+    notice_id: NoticeId
+
+
+View = TypeVar("View", bound=Dated)
+
+
+class Page(BaseModel, Generic[View]):
+    """Entries, the earliest published first; `next` goes into `after` of the next request."""
+
+    items: list[View]
+    next: UUID | None
+
+
+class OfferListing(Listing):
+    """Which offers."""
+
+    service_type: ServiceType | None = None
+
+
+class ContactListing(Listing):
+    """Which contacts."""
+
+    level: ContactLevel | None = None
+
+
+class MaterialListing(Listing):
+    """Which material; `language`: one that it is there in."""
+
+    language: LanguageTag | None = None
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The language is one of several."""
+        wanted = super().wanted
+        language = wanted.pop("language", None)
+        return wanted if language is None else {**wanted, "languages": [language]}
+
+
+class ChangeNoticeListing(Listing):
+    """Which change notices."""
+
+    category: NoticeCategory | None = None
+
+
+SHELVES: tuple[Shelf[Any], ...] = (
+    Shelf(
+        OFFERS,
+        "/v1/offers",
+        "read-offers",
+        "publish-offers",
+        OfferView,
+        Page[OfferView],
+        OfferListing,
+        {"status": OfferStatus.ACTIVE},
+    ),
+    Shelf(
+        CONTACTS,
+        "/v1/contacts",
+        "read-contacts",
+        "publish-contacts",
+        ContactView,
+        Page[ContactView],
+        ContactListing,
+    ),
+    Shelf(
+        MATERIALS,
+        "/v1/materials",
+        "read-materials",
+        "publish-materials",
+        MaterialView,
+        Page[MaterialView],
+        MaterialListing,
+    ),
+    Shelf(
+        CHANGE_NOTICES,
+        "/v1/change-notices",
+        "read-change-notices",
+        "publish-change-notices",
+        ChangeNoticeView,
+        Page[ChangeNoticeView],
+        ChangeNoticeListing,
+    ),
+)
+
+
+def routes(shelf: Shelf[Any]) -> APIRouter:
+    """The routes of one kind of entry."""
+    router = APIRouter(prefix=shelf.path, tags=[shelf.path.removeprefix("/v1/")])
+    reading, writing = allowed(shelf.reading), allowed(shelf.writing)
+    one, view = f"/{{{shelf.kind.id_field}}}", shelf.view
+    entry_id_type = Annotated[UUID, Path(alias=shelf.kind.id_field)]
+    body_type, listing_type = shelf.kind.state, Annotated[shelf.listing, Query()]
+
+    @router.post(
+        "",
+        name=f"publish_{shelf.kind.name}",
+        **writing,
+        status_code=201,
+        response_model=view,
+        responses=documented(400, 401, 403, 422),
+    )
+    @_taking(body=body_type)
+    async def publish(change: Changing, body: Any) -> Response:
+        """Make an entry of one of your units known."""
+        return await directory.publish(change, shelf, body)
+
+    @router.put(
+        one,
+        name=f"change_{shelf.kind.name}",
+        **writing,
+        response_model=view,
+        responses=documented(401, 403, 404, 409, 412, 422, 428),
+    )
+    @_taking(entry_id=entry_id_type, body=body_type)
+    async def change(change: Changing, entry_id: UUID, body: Any) -> Response:
+        """Replace an entry's state; the others hear which fields changed."""
+        return await directory.replace(change, shelf, entry_id, body)
+
+    @router.post(
+        f"{one}/withdraw",
+        name=f"withdraw_{shelf.kind.name}",
+        **writing,
+        response_model=view,
+        responses=documented(400, 401, 403, 404, 409, 412, 422),
+    )
+    @_taking(entry_id=entry_id_type)
+    async def withdraw(change: Changing, entry_id: UUID, body: Nothing | None = None) -> Response:
+        """Withdraw an entry for good."""
+        return await directory.withdraw(change, shelf, entry_id)
+
+    @router.get(
+        one, name=f"show_{shelf.kind.name}", **reading, response_model=view, responses=documented(401, 403, 404, 422)
+    )
+    @_taking(entry_id=entry_id_type)
+    async def show(context: Running, entry_id: UUID) -> Response:
+        """Show one entry, withdrawn or not."""
+        return await directory.show(context, shelf, entry_id)
+
+    @router.get(
+        "", name=f"list_{shelf.kind.name}s", **reading, response_model=shelf.page, responses=documented(401, 403, 422)
+    )
+    @_taking(asked=listing_type)
+    async def listed(context: Running, asked: Any) -> BaseModel:
+        """List the partners' entries, only those that can be used now unless you ask for all."""
+        return await directory.listed(context, shelf, asked)
+
+    return router
+
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def _taking(**types: Any) -> Callable[[Endpoint], Endpoint]:
+    """Say what a route takes where that is known only here: FastAPI reads it from the annotations."""
+
+    def typed(endpoint: Endpoint) -> Endpoint:
+        endpoint.__annotations__.update(types)
+        return endpoint
+
+    return typed
+
+
+ROUTERS = tuple(map(routes, SHELVES))

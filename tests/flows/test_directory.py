@@ -1,0 +1,38 @@
+"""What one partner changes in the directory reaches the three others, on their own streams, with what changed."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.flows.asking import KINDS, Kind
+from tests.flows.world import AWO, Heard, World
+
+OTHERS = ("stadt-koblenz", "jobcenter-koblenz", "caritas-koblenz")
+
+
+async def all_hear(others: list[Heard], event_type: str, **data: Any) -> list[dict[str, Any]]:
+    """What each of them is told in an event of that type and with that data."""
+    return [await each.until(event_type, **data) for each in others]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path)
+async def test_each_change_reaches_the_three_other_partners_with_its_field_changes(world: World, kind: Kind) -> None:
+    """Published, changed, withdrawn: the same words for all three, and nothing comes back to who did it."""
+    named = kind.id_field.removesuffix("_id")
+    async with AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(world.listening(slug)) for slug in OTHERS]
+        itself = await stack.enter_async_context(world.listening("awo-rheinland"))
+        body = kind.body(unit=AWO)
+        entry_id = (await world.do("referral", kind.path, AWO, body))[kind.id_field]
+        place, this = f"{kind.path}/{entry_id}", {kind.id_field: entry_id}
+        for told in await all_hear(others, f"{named}.published", **this):
+            assert told.items() >= body.items()
+        await world.ask("PUT", "referral", place, AWO, {**body, kind.field: "Neu"}, **{"If-Match": '"1"'})
+        for told in await all_hear(others, f"{named}.changed", **this):
+            assert told["changes"] == [{"field": kind.field, "previous": body[kind.field], "new": "Neu"}]
+        await world.do("referral", f"{place}/withdraw", AWO)
+        for told in await all_hear(others, f"{named}.withdrawn", **this):
+            assert told[kind.field] == "Neu"
+        await itself.read_to_its_end()
+        assert itself.kinds(entry_id) == []

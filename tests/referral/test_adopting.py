@@ -1,0 +1,59 @@
+"""What a restored database has forgotten of the directory comes back from the service's own events."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import Event
+from services.chassis.keys import Key, lock_keys
+from services.referral.app import SERVICE
+from services.referral.handlers import ADOPTION
+from tests.conftest import CreateDatabase
+from tests.flows.asking import KINDS, Kind
+from tests.harness import REFERRAL, received, running
+from tests.referral.builders import AWO, Lotse
+
+
+async def adopt(lotse: Lotse, events: list[Event]) -> list[bool]:
+    """Hand a service its own events, as the recovery does."""
+    taken = []
+    for event in events:
+        async with lotse.running.context.database.transaction() as conn:
+            await lock_keys(conn, [Key(event.topic, event.key)])
+            adopting = ADOPTION.events[type(event)]
+            taken.append(await adopting(conn, received(event, source=REFERRAL), datetime.now(UTC)))
+    return taken
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path)
+async def test_an_entry_comes_back_as_it_stood(
+    lotse: Lotse, kind: Kind, create_database: CreateDatabase, tmp_path: Path
+) -> None:
+    """State, version and withdrawal, in a database that has never heard of it; twice is as once."""
+    answer = await lotse.post(kind.path, kind.body())
+    place = f"{kind.path}/{answer.json()[kind.id_field]}"
+    await lotse.send("PUT", place, kind.body(**{kind.field: "Neu"}), If_Match='"1"')
+    await lotse.post(f"{place}/withdraw", {})
+    events = await lotse.running.published()
+    async with running(SERVICE, tmp_path / "empty", await create_database("referral")) as service:
+        forgetful = Lotse(service)
+        assert await adopt(forgetful, [*events[:1], *events]) == [True] * 4
+        assert _timeless(await forgetful.get(place)) == _timeless(await lotse.get(place))
+        assert await service.published() == []
+
+
+def _timeless(answer: Any) -> dict[str, Any]:
+    body = {name: value for name, value in answer.json().items() if name not in ("published_at", "changed_at")}
+    return {**body, "withdrawn_at": body["withdrawn_at"] is not None, "etag": answer.headers["etag"]}
+
+
+async def test_a_change_of_what_is_not_known_is_lost(lotse: Lotse) -> None:
+    """The recovery lists it for a person to decide."""
+    answer = await lotse.post("/v1/materials", KINDS[2].body(unit=AWO))
+    await lotse.post(f"/v1/materials/{answer.json()['material_id']}/withdraw", {})
+    _, withdrawn = await lotse.running.published()
+    async with lotse.running.context.database.transaction() as conn:
+        await conn.execute("delete from referral.entry")
+    assert await adopt(lotse, [withdrawn]) == [False]
