@@ -11,7 +11,7 @@ import pytest
 
 from schemas import ConsentId, OfferId, ReferralId, ReferralReminded, new_id
 from schemas.agreement_file import AgreementFileError, Deadlines, load_agreement
-from schemas.calendar import local_midnight
+from schemas.calendar import local_day, local_midnight
 from schemas.codes import ContactLevel, HoldReason, ReferralState
 from services.referral.app import SERVICE
 from services.referral.model.clocks import Terms, deadline_of
@@ -20,7 +20,7 @@ from services.referral.model.referrals import Act, Referral, stamped, steps
 from services.referral.model.working_days import Pause
 from tests.conftest import CreateDatabase
 from tests.harness import ROOT, running
-from tests.referral.builders import AWO, CITY, Lotse, a_case, a_feedback, is_problem
+from tests.referral.builders import AWO, CARITAS_MBE, CITY, Lotse, a_case, a_feedback, is_problem
 
 THURSDAY = datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
 DECIDED = Terms(Deadlines(decided_on=date(2026, 1, 2)))
@@ -272,3 +272,23 @@ async def test_after_receipt_a_sender_sees_a_deadline_only_with_a_consent(lotse:
     assert (await lotse.seen(referral_id))["deadline"] is None
     await lotse.running.feed(a_feedback(case_id))
     assert (await lotse.seen(referral_id))["deadline"]["clock"] == "answer"
+
+
+async def test_a_published_closure_moves_the_deadline_and_its_end_moves_it_back(decided: Lotse) -> None:
+    """The clock is reckoned anew by itself; another unit's closure does not matter."""
+    referral_id = await decided.referral(a_case())
+    due_at = (await decided.seen(referral_id))["deadline"]["due_at"]
+    today = local_day(datetime.now(UTC))
+    closed = {"category": "closed", "text": "Betriebsferien", "valid_from": (today - timedelta(days=1)).isoformat()}
+    elsewhere = {**closed, "unit": CARITAS_MBE}
+    await decided.post("/v1/change-notices", elsewhere, unit=CARITAS_MBE)
+    assert await decided.running.run_job("run-clocks") == 0
+    answer = await decided.post("/v1/change-notices", {**closed, "unit": AWO})
+    assert answer.status_code == 201, answer.text
+    assert await run_clocks(decided, timedelta(days=60)) == []
+    assert (await decided.seen(referral_id))["deadline"]["due_at"] is None
+    again = {**closed, "unit": AWO, "valid_until": (today + timedelta(days=20)).isoformat()}
+    path = f"/v1/change-notices/{answer.json()['notice_id']}"
+    assert (await decided.send("PUT", path, again, If_Match=answer.headers["etag"])).status_code == 200
+    assert await decided.running.run_job("run-clocks") == 1
+    assert (await decided.seen(referral_id))["deadline"]["due_at"] > due_at
