@@ -188,3 +188,12 @@ def topic_prefix(kafka_admin: AdminClient) -> Iterator[str]:
         made.result()
     yield prefix
     kafka_admin.delete_topics([topic.topic for topic in [*shared, *streams]])
+
+
+@pytest.fixture(scope="session")
+def standards() -> Path:
+    """The folder of official documents, or a skip where it is absent."""
+    folder = Path(os.environ.get("LOTSE_STANDARDS", Path(__file__).parents[2] / "shared" / "standards"))
+    if not folder.is_dir():
+        pytest.skip("the official documents are absent; LOTSE_STANDARDS names their folder")
+    return folder

@@ -1,8 +1,10 @@
 """German words for what stands in a routing table."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from schemas.codes import Code, Concern, ServiceType
+from schemas.german import NEEDS
 from schemas.routing import (
     BenefitRegime,
     ConsentAnswer,
@@ -36,7 +38,7 @@ CONDITIONS: Mapping[str, str] = {
     "course": "Integrationskurs",
 }
 
-WORDS: Mapping[type[Code], Mapping[Code, str]] = {
+WORDS: Mapping[type[Code], Mapping[Any, str]] = {
     ConsentAnswer: {
         ConsentAnswer.NOT_ASKED: "nicht gefragt",
         ConsentAnswer.GIVEN: "gegeben",
@@ -82,26 +84,7 @@ WORDS: Mapping[type[Code], Mapping[Code, str]] = {
         BenefitRegime.NONE: "keine",
         BenefitRegime.NOT_STATED: "nicht angegeben",
     },
-    Concern: {
-        Concern.LANGUAGE_COURSE: "Sprachkurs",
-        Concern.HOUSING: "Wohnen",
-        Concern.WORK: "Arbeit",
-        Concern.INCOME_SUPPORT: "Lebensunterhalt",
-        Concern.RECOGNITION: "Anerkennung von Abschlüssen",
-        Concern.SCHOOL_TRAINING: "Schule und Ausbildung",
-        Concern.STUDY: "Studium",
-        Concern.CHILD_CARE: "Kinderbetreuung",
-        Concern.HEALTH_INSURANCE: "Krankenversicherung",
-        Concern.FAMILY: "Familie",
-        Concern.RESIDENCE_LAW: "Aufenthaltsrecht",
-        Concern.RESIDENCE_TITLE: "Titel oder Reisedokument",
-        Concern.ASYLUM_PROCEDURE: "Asylverfahren",
-        Concern.DEBTS: "Schulden",
-        Concern.ADDICTION: "Sucht",
-        Concern.PREGNANCY: "Schwangerschaft",
-        Concern.DAILY_LIFE: "Alltag",
-        Concern.OTHER: "anderes",
-    },
+    Concern: NEEDS,
     CourseRight: {
         CourseRight.CLAIM: "Anspruch (§ 44 Abs. 1)",
         CourseRight.OBLIGED: "verpflichtet (§ 44a)",

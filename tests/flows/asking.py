@@ -8,6 +8,7 @@ from uuid import UUID
 
 from schemas import CaseId, new_id
 from schemas.permissions import Relation
+from services.referral.model import hsds
 from tests.harness import REFERRAL, ROOT, Running
 from tests.intake import builders as people
 from tests.intake.builders import Desk
@@ -272,6 +273,17 @@ def a_referral(act: str, *before: str) -> Prepare:
     return prepare
 
 
+def an_offer_of(path: str) -> Prepare:
+    """An offer with a place, as HSDS shows it."""
+
+    async def prepare(referral: Running) -> Ask:
+        place = {"address_1": "Löhrstraße 1", "postal_code": "56068", "city": "Koblenz"}
+        offer_id = await Lotse(referral).offer(location=place)
+        return lambda _unit: Request(f"/hsds/{path}/{offer_id}")
+
+    return prepare
+
+
 async def shown_referral(referral: Running) -> Ask:
     referral_id = await Lotse(referral).referral(a_case())
     return lambda _unit: Request(f"/v1/referrals/{referral_id}")
@@ -376,6 +388,17 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         **OPERATORS,
     },
     "referral": {
+        **{
+            f"GET /hsds/{path}": Way(always(f"/hsds/{path}"))
+            for path in ("", "services", "organizations", "service_at_locations", "taxonomies", "taxonomy_terms")
+        },
+        "GET /hsds/services/{service_id}": Way(an_offer_of("services")),
+        "GET /hsds/service_at_locations/{place_id}": Way(an_offer_of("service_at_locations")),
+        "GET /hsds/organizations/{organization_id}": Way(
+            always(f"/hsds/organizations/{hsds.organization_id('awo-rheinland')}")
+        ),
+        "GET /hsds/taxonomies/{taxonomy_id}": Way(always(f"/hsds/taxonomies/{hsds.taxonomy_id(hsds.Taxonomy.NEEDS)}")),
+        "GET /hsds/taxonomy_terms/{term_id}": Way(always(f"/hsds/taxonomy_terms/{min(hsds.TERMS)}")),
         "POST /v1/slips": own("/v1/slips", {"places": ["jugendamt"], "language": "ar"}),
         "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
         **DIRECTORY,

@@ -1,5 +1,5 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import referrals, routing, shelves, slips, worklists
+from services.referral.api import hsds, referrals, routing, shelves, slips, worklists
 
-ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router, slips.router, worklists.router)
+ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router, hsds.router, slips.router, worklists.router)

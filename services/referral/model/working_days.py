@@ -32,7 +32,12 @@ def is_working_day(day: date) -> bool:
 
     24 and 31 December are working days: custom closes offices on them, no law does.
     """
-    return day.weekday() < _SATURDAY and day not in _public_holidays(day.year)
+    return day.weekday() < _SATURDAY and not is_public_holiday(day)
+
+
+def is_public_holiday(day: date) -> bool:
+    """Whether it is one in Rhineland-Palatinate."""
+    return day in _public_holidays(day.year)
 
 
 def due_at(start: datetime, working_days: int, pauses: Sequence[Pause]) -> datetime | None:

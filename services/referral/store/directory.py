@@ -44,7 +44,7 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
 async def find_entry(conn: Connection, kind: Kind[State], entry_id: UUID) -> Entry[State] | None:
     """Return one entry of a kind, withdrawn ones too; None where there is none."""
     row = await conn.fetchrow("select * from referral.entry where kind = $1 and entry_id = $2", kind.name, entry_id)
-    return _entry(kind, row) if row else None
+    return entry_of_row(kind, row) if row else None
 
 
 async def entries_after(
@@ -72,11 +72,11 @@ async def entries_after(
         usable_on,
         limit,
     )
-    return [_entry(kind, row) for row in rows]
+    return [entry_of_row(kind, row) for row in rows]
 
 
-def _entry(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
-    """Newer code may have written the row: read it as an open reader does."""
+def entry_of_row(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
+    """Read a row; newer code may have written it, so as an open reader does."""
     return Entry(
         id=row["entry_id"],
         state=kind.state.model_validate(row["state"], extra="ignore", context=READER),
