@@ -15,6 +15,7 @@ from schemas.consent import (
 )
 from schemas.delivery import PartnerInformed, RecallAcknowledged, RecallOpened, Told
 from schemas.directory import (
+    CapacityState,
     ChangeNoticeChanged,
     ChangeNoticeEvent,
     ChangeNoticePublished,
@@ -30,6 +31,7 @@ from schemas.directory import (
     MaterialPublished,
     MaterialState,
     MaterialWithdrawn,
+    OfferCapacityChanged,
     OfferChanged,
     OfferEvent,
     OfferPublished,
@@ -112,6 +114,7 @@ from schemas.visibility import (
 __all__ = [
     "EVENTS",
     "NOBODY",
+    "CapacityState",
     "CaseEvent",
     "CaseId",
     "ChangeNoticeChanged",
@@ -155,6 +158,7 @@ __all__ = [
     "MaterialState",
     "MaterialWithdrawn",
     "NoticeId",
+    "OfferCapacityChanged",
     "OfferChanged",
     "OfferEvent",
     "OfferId",

@@ -383,6 +383,16 @@ class OfferStatus(Code, grows=False):
     TEMPORARILY_CLOSED = "temporarily closed"
 
 
+class Capacity(Code, grows=True, unknown="additional-assessment-required"):
+    """Whether an offer has places now."""
+
+    CAPACITY = "capacity"
+    WAITLIST = "waitlist"
+    NO_CAPACITY = "no-capacity"
+    ADDITIONAL_ASSESSMENT_REQUIRED = "additional-assessment-required"
+    """Only the unit can say, person by person."""
+
+
 class NoticeCategory(Code, grows=True, unknown="other"):
     """What a change notice is about."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.calendar import Day
-from schemas.codes import ContactLevel, LanguageTag, NoticeCategory, OfferStatus, PartnerRole, ServiceType
+from schemas.codes import Capacity, ContactLevel, LanguageTag, NoticeCategory, OfferStatus, PartnerRole, ServiceType
 from schemas.envelope import DirectoryEvent
 from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, UnitId
 from schemas.texts import Email, FileName, LongText, Phone, ShortText, Url
@@ -50,6 +50,15 @@ class OfferState(PublicState):
     """A function mailbox, not a person's."""
     url: Annotated[Url | None, Shared] = None
     status: Annotated[OfferStatus, Shared] = OfferStatus.ACTIVE
+
+
+class CapacityState(PublicState):
+    """Whether an offer of the unit has places now; it changes more often than the offer and is told by itself."""
+
+    capacity: Annotated[Capacity | None, Shared] = None
+    """None: the unit says nothing about it."""
+    expected_from: Annotated[Day | None, Shared] = None
+    """The day from which there should be places again."""
 
 
 class ContactState(PublicState):
@@ -126,6 +135,15 @@ class OfferChanged(OfferEvent, type="lotse.offer.changed.v1", audience={Party.OT
 
 class OfferWithdrawn(OfferEvent, type="lotse.offer.withdrawn.v1", audience={Party.OTHERS}):
     """A unit no longer makes an offer; the fields are its last state."""
+
+
+class OfferCapacityChanged(
+    DirectoryEvent, CapacityState, key="offer_id", type="lotse.offer.capacity_changed.v1", audience={Party.OTHERS}
+):
+    """A unit said whether an offer has places; the offer itself is as it was."""
+
+    offer_id: Annotated[OfferId, Shared]
+    changes: Annotated[tuple[FieldChange, ...], Shared]
 
 
 class ContactPublished(ContactEvent, type="lotse.contact.published.v1", audience={Party.OTHERS}):

@@ -13,6 +13,7 @@ from schemas import (
     ConsentWithdrawn,
     DirectoryEvent,
     Event,
+    OfferCapacityChanged,
     PersonDisclosed,
     PersonErased,
     Received,
@@ -131,11 +132,17 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     return {kind.published: on_own_published, kind.changed: on_own_changed, kind.withdrawn: on_own_changed}
 
 
+async def on_own_capacity(conn: Connection, received: Received[OfferCapacityChanged], _now: datetime) -> bool:
+    """What a unit said about its places that a restored database has forgotten."""
+    return await adopting.adopt_capacity(conn, received)
+
+
 # The directory first: a referral goes to an offer.
 ADOPTION = Adoption(
     publishes=(Topic.DIRECTORY, Topic.CASES),
     events={
         **{event: adopt for kind in KINDS for event, adopt in _own_entries(kind).items()},
+        OfferCapacityChanged: on_own_capacity,
         ReferralRequested: on_own_requested,
         ReferralReceived: on_own_moved,
         ReferralAccepted: on_own_moved,

@@ -248,6 +248,7 @@ def entry(kind: Kind, act: str) -> Prepare:
         asks: Mapping[str, Ask] = {
             "show": lambda _unit: Request(place),
             "replace": replacing,
+            "capacity": lambda _unit: Request(f"{place}/capacity", {"capacity": "waitlist"}),
             "withdraw": lambda _unit: Request(f"{place}/withdraw", {}),
         }
         return asks[act]
@@ -320,6 +321,7 @@ DIRECTORY = {
         ("POST", f"/{{{kind.id_field}}}/withdraw", Way(entry(kind, "withdraw"), AWO)),
     )
 }
+DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"), AWO)
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "receive": (),
     "accept": (),

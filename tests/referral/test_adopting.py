@@ -49,6 +49,21 @@ def _timeless(answer: Any) -> dict[str, Any]:
     return {**body, "withdrawn_at": body["withdrawn_at"] is not None, "etag": answer.headers["etag"]}
 
 
+async def test_what_a_unit_said_about_its_places_comes_back(
+    lotse: Lotse, create_database: CreateDatabase, tmp_path: Path
+) -> None:
+    """With the offer, and not without it."""
+    place = f"/v1/offers/{await lotse.offer()}"
+    await lotse.send("PUT", f"{place}/capacity", {"capacity": "waitlist", "expected_from": "2099-01-01"})
+    events = await lotse.running.published()
+    async with running(SERVICE, tmp_path / "empty", await create_database("referral")) as service:
+        forgetful = Lotse(service)
+        assert await adopt(forgetful, events[1:]) == [False]
+        assert await adopt(forgetful, events) == [True, True]
+        assert _timeless(await forgetful.get(place)) == _timeless(await lotse.get(place))
+        assert (await forgetful.get(place)).json()["capacity"] == "waitlist"
+
+
 async def test_a_change_of_what_is_not_known_is_lost(lotse: Lotse) -> None:
     """The recovery lists it for a person to decide."""
     answer = await lotse.post("/v1/materials", KINDS[2].body(unit=AWO))

@@ -1,5 +1,5 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import referrals, routing, shelves
+from services.referral.api import capacity, referrals, routing, shelves
 
-ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router)
+ROUTERS = (*shelves.ROUTERS, capacity.router, referrals.router, routing.router)

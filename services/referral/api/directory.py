@@ -1,9 +1,9 @@
 """Publishing, changing, withdrawing and reading entries of the directory over HTTP: one way for all kinds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic
+from typing import Annotated, Any, Generic, TypeAlias
 from uuid import UUID
 
 from fastapi.responses import Response
@@ -39,6 +39,19 @@ class Listing(BaseModel):
         return self.model_dump(mode="json", exclude={"include_inactive", "after", "limit"}, exclude_none=True)
 
 
+class EntryView(BaseModel):
+    """What is shown of every entry beside its state."""
+
+    published_at: datetime
+    changed_at: datetime
+    withdrawn_at: datetime | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+        """The values of these fields; views with more fields add theirs."""
+        return {name: getattr(entry, name) for name in EntryView.model_fields}
+
+
 @dataclass(frozen=True)
 class Shelf(Generic[State]):
     """Where a kind of entry is found, how it is shown, what its list can be asked for and what it holds at first.
@@ -50,15 +63,14 @@ class Shelf(Generic[State]):
     path: str
     reading: str
     writing: str
-    view: type[BaseModel]
+    view: type[EntryView]
     page: type[BaseModel]
     listing: type[Listing]
     usable: Mapping[str, str] = field(default_factory=dict)
 
     def show(self, entry: Entry[State]) -> BaseModel:
         """An entry as every partner sees it."""
-        times = {name: getattr(entry, name) for name in ("published_at", "changed_at", "withdrawn_at")}
-        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **times)
+        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **self.view.facts_of(entry))
 
     def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
         """Show one entry; a new one with the place where it is found from now on."""
@@ -83,29 +95,38 @@ async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: St
     _check_state(change, shelf, state)
     partner = PartnerSlug(change.caller.partner)
 
-    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
-        entry = await directory.entry_to_change(conn, shelf.kind, entry_id, change.caller, shelf.writing)
-        if isinstance(entry, Refusal):
-            return entry
-        if stale := check_version(change, entry.version, required=True):
-            return stale
-        changed = await directory.change(conn, shelf.kind, entry, state, partner, now)
-        return changed if isinstance(changed, Refusal) else shelf.answer(changed)
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        return await directory.change(conn, shelf.kind, entry, state, partner, now)
 
-    return await _perform(change, shelf, entry_id, act)
+    return await act_on(change, shelf, entry_id, alter, needs_version=True)
 
 
 async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
     """Take an entry out of use."""
     partner = PartnerSlug(change.caller.partner)
 
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State]:
+        return await directory.withdraw(conn, shelf.kind, entry, partner, now)
+
+    return await act_on(change, shelf, entry_id, alter)
+
+
+Alter: TypeAlias = Callable[[Connection, Entry[State], datetime], Awaitable[Entry[State] | Refusal]]
+
+
+async def act_on(
+    change: Change, shelf: Shelf[State], entry_id: UUID, alter: Alter[State], *, needs_version: bool = False
+) -> Response:
+    """Do something to an entry that the caller may change and that still stands."""
+
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         entry = await directory.entry_to_change(conn, shelf.kind, entry_id, change.caller, shelf.writing)
         if isinstance(entry, Refusal):
             return entry
-        if stale := check_version(change, entry.version, required=False):
+        if stale := check_version(change, entry.version, required=needs_version):
             return stale
-        return shelf.answer(await directory.withdraw(conn, shelf.kind, entry, partner, now))
+        altered = await alter(conn, entry, now)
+        return altered if isinstance(altered, Refusal) else shelf.answer(altered)
 
     return await _perform(change, shelf, entry_id, act)
 
@@ -115,7 +136,7 @@ def _check_state(change: Change, shelf: Shelf[State], state: State) -> None:
     if state.unit not in change.context.partners.units or not may(change.caller, shelf.writing, state.unit):
         raise Problem(NOT_YOUR_UNIT)
     if fault := shelf.kind.fault_of(state):
-        raise Problem(Refusal(422, "not-valid", fault.sentence, field=fault.field))
+        raise Problem(directory.not_valid(fault))
 
 
 async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act, *, status: int = 200) -> Response:

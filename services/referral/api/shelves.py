@@ -1,7 +1,7 @@
 """The four kinds of entries and their routes: offers, contacts, information material, change notices."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from schemas import (
+    CapacityState,
     ChangeNoticeState,
     ContactId,
     ContactState,
@@ -19,49 +20,50 @@ from schemas import (
     OfferId,
     OfferState,
 )
-from schemas.codes import ContactLevel, LanguageTag, NoticeCategory, OfferStatus, ServiceType
+from schemas.codes import Capacity, ContactLevel, LanguageTag, NoticeCategory, OfferStatus, ServiceType
 from services.chassis.api import Changing
 from services.chassis.permissions import allowed
 from services.chassis.problems import documented
 from services.referral.api import directory
-from services.referral.api.directory import Listing, Shelf
+from services.referral.api.directory import EntryView, Listing, Shelf
 from services.referral.api.requests import Nothing, Running
-from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS
+from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, Entry
 
 
-class Dated(BaseModel):
-    """What is shown of every entry beside its state."""
-
-    published_at: datetime
-    changed_at: datetime
-    withdrawn_at: datetime | None
-
-
-class OfferView(OfferState, Dated):
+class OfferView(OfferState, EntryView):
     """An offer as every partner sees it."""
 
     offer_id: OfferId
+    capacity: Capacity | None
+    capacity_expected_from: date | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+        """Whether it has places too."""
+        said = entry.capacity or CapacityState(unit=entry.unit)
+        places = {"capacity": said.capacity, "capacity_expected_from": said.expected_from}
+        return {**super().facts_of(entry), **places}
 
 
-class ContactView(ContactState, Dated):
+class ContactView(ContactState, EntryView):
     """A contact as every partner sees it."""
 
     contact_id: ContactId
 
 
-class MaterialView(MaterialState, Dated):
+class MaterialView(MaterialState, EntryView):
     """Information material as every partner sees it."""
 
     material_id: MaterialId
 
 
-class ChangeNoticeView(ChangeNoticeState, Dated):
+class ChangeNoticeView(ChangeNoticeState, EntryView):
     """A change notice as every partner sees it."""
 
     notice_id: NoticeId
 
 
-View = TypeVar("View", bound=Dated)
+View = TypeVar("View", bound=EntryView)
 
 
 class Page(BaseModel, Generic[View]):
@@ -102,17 +104,18 @@ class ChangeNoticeListing(Listing):
     category: NoticeCategory | None = None
 
 
+OFFER_SHELF = Shelf(
+    OFFERS,
+    "/v1/offers",
+    "read-offers",
+    "publish-offers",
+    OfferView,
+    Page[OfferView],
+    OfferListing,
+    {"status": OfferStatus.ACTIVE},
+)
 SHELVES: tuple[Shelf[Any], ...] = (
-    Shelf(
-        OFFERS,
-        "/v1/offers",
-        "read-offers",
-        "publish-offers",
-        OfferView,
-        Page[OfferView],
-        OfferListing,
-        {"status": OfferStatus.ACTIVE},
-    ),
+    OFFER_SHELF,
     Shelf(
         CONTACTS,
         "/v1/contacts",

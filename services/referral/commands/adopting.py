@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from schemas import (
+    CapacityState,
     DirectoryEvent,
     Event,
+    OfferCapacityChanged,
     Received,
     ReferralAcceptanceTakenBack,
     ReferralAccepted,
@@ -126,6 +128,17 @@ async def adopt_changed(conn: Connection, kind: Kind[State], received: Received[
     changed = replace(entry, state=_state(kind, received.data), version=entry.version + 1, changed_at=received.time)
     if isinstance(received.data, kind.withdrawn):
         changed = replace(changed, withdrawn_at=received.time)
+    await directory.update_entry(conn, changed)
+    return True
+
+
+async def adopt_capacity(conn: Connection, received: Received[OfferCapacityChanged]) -> bool:
+    """Remember what a unit said about an offer's places; False where the offer is not known."""
+    offer = await directory.find_entry(conn, OFFERS, received.data.offer_id)
+    if offer is None:
+        return False
+    said = CapacityState(**received.data.model_dump(include=set(CapacityState.model_fields)))
+    changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=received.time)
     await directory.update_entry(conn, changed)
     return True
 

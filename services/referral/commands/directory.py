@@ -4,19 +4,25 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from schemas import PartnerSlug
+from schemas import CapacityState, OfferCapacityChanged, OfferId, OfferState, PartnerSlug
+from schemas.calendar import local_day
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.referral.model.directory import Entry, Kind, State, event_of
+from services.referral.model.directory import Entry, Fault, Kind, State, event_of, fault_of_capacity
 from services.referral.store import directory as store
 
 UNIT_IS_FIXED = Refusal(
     422, "unit-is-fixed", "The unit cannot change; withdraw this and publish it anew.", field="unit"
 )
 WITHDRAWN = Refusal(409, "withdrawn", "This was withdrawn and cannot change any more; publish it anew.")
+
+
+def not_valid(fault: Fault) -> Refusal:
+    """Refuse what goes together wrongly."""
+    return Refusal(422, "not-valid", fault.sentence, field=fault.field)
 
 
 async def publish(
@@ -68,3 +74,19 @@ async def withdraw(
     await store.update_entry(conn, withdrawn)
     await outbox.publish(conn, event_of(kind.withdrawn, withdrawn, acted_by), at=now)
     return withdrawn
+
+
+async def set_capacity(
+    conn: Connection, offer: Entry[OfferState], said: CapacityState, acted_by: PartnerSlug, now: datetime
+) -> Entry[OfferState] | Refusal:
+    """Say whether an offer has places, and tell what changed; without a difference nothing happens."""
+    if fault := fault_of_capacity(said, local_day(now)):
+        return not_valid(fault)
+    changes = (offer.capacity or CapacityState(unit=offer.unit)).changes_to(said)
+    if not changes:
+        return offer
+    changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=now)
+    await store.update_entry(conn, changed)
+    told = OfferCapacityChanged(offer_id=OfferId(offer.id), **said.model_dump(), changes=changes, acted_by=acted_by)
+    await outbox.publish(conn, told, at=now)
+    return changed

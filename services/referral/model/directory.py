@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from schemas import (
+    CapacityState,
     ChangeNoticeChanged,
     ChangeNoticePublished,
     ChangeNoticeState,
@@ -29,9 +30,10 @@ from schemas import (
     UnitId,
     partner_of,
 )
-from schemas.codes import OfferStatus
+from schemas.codes import Capacity, OfferStatus
 
 State = TypeVar("State", bound=PublicState)
+WITHOUT_PLACES = frozenset({Capacity.WAITLIST, Capacity.NO_CAPACITY})
 
 
 class Fault(NamedTuple):
@@ -54,6 +56,17 @@ def _fault_of_material(state: MaterialState) -> Fault | None:
 def _fault_of_notice(state: ChangeNoticeState) -> Fault | None:
     if state.valid_until is not None and state.valid_until < state.valid_from:
         return Fault("valid_until", "The last day is not before valid_from; leave it out until further notice.")
+    return None
+
+
+def fault_of_capacity(state: CapacityState, today: date) -> Fault | None:
+    """What is wrong with what a unit says about its places."""
+    if state.expected_from is None:
+        return None
+    if state.capacity not in WITHOUT_PLACES:
+        return Fault("expected_from", f"Only {' or '.join(sorted(WITHOUT_PLACES))} has such a day; leave it out.")
+    if state.expected_from < today:
+        return Fault("expected_from", "This day is over; name one that is still to come, or leave it out.")
     return None
 
 
@@ -90,7 +103,10 @@ KINDS: tuple[Kind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
-    """One offer, contact, material or notice as it stands; `version` counts its states from 1."""
+    """One offer, contact, material or notice as it stands; `version` counts its states from 1.
+
+    capacity: of an offer whose unit has said whether it has places.
+    """
 
     id: UUID
     state: State
@@ -98,6 +114,7 @@ class Entry(Generic[State]):
     published_at: datetime
     changed_at: datetime
     withdrawn_at: datetime | None = None
+    capacity: CapacityState | None = None
 
     @property
     def unit(self) -> UnitId:

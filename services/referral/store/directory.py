@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from schemas import CapacityState
 from schemas.codes import READER
 from services.chassis.db import Connection
 from services.referral.model.directory import Entry, Kind, State
@@ -30,7 +31,7 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
     """Write an entry's new state."""
     await conn.execute(
         """
-        update referral.entry set state = $2, version = $3, changed_at = $4, withdrawn_at = $5
+        update referral.entry set state = $2, version = $3, changed_at = $4, withdrawn_at = $5, capacity = $6
         where entry_id = $1
         """,
         entry.id,
@@ -38,6 +39,7 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
         entry.version,
         entry.changed_at,
         entry.withdrawn_at,
+        entry.capacity and entry.capacity.model_dump(mode="json"),
     )
 
 
@@ -76,12 +78,17 @@ async def entries_after(
 
 
 def _entry(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
-    """Newer code may have written the row: read it as an open reader does."""
     return Entry(
         id=row["entry_id"],
-        state=kind.state.model_validate(row["state"], extra="ignore", context=READER),
+        state=_read(kind.state, row["state"]),
         version=row["version"],
         published_at=row["published_at"],
         changed_at=row["changed_at"],
         withdrawn_at=row["withdrawn_at"],
+        capacity=_read(CapacityState, row["capacity"]) if row["capacity"] else None,
     )
+
+
+def _read(state: type[State], said: Any) -> State:
+    """Newer code may have written the row: read it as an open reader does."""
+    return state.model_validate(said, extra="ignore", context=READER)
