@@ -1,6 +1,6 @@
 """What the bus makes this service do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -123,13 +123,19 @@ async def on_own_shared(conn: Connection, received: Received[ReferralStatusShare
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
-    async def on_own_published(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
-        return await adopting.adopt_published(conn, kind, received)
+    def of_kind(adopt: Callable[[Connection, Kind[State], Received[Any]], Awaitable[bool]]) -> Adopt:
+        async def on_own_entry(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
+            return await adopt(conn, kind, received)
 
-    async def on_own_changed(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
-        return await adopting.adopt_changed(conn, kind, received)
+        return on_own_entry
 
-    return {kind.published: on_own_published, kind.changed: on_own_changed, kind.withdrawn: on_own_changed}
+    return {
+        kind.published: of_kind(adopting.adopt_published),
+        kind.changed: of_kind(adopting.adopt_changed),
+        kind.withdrawn: of_kind(adopting.adopt_changed),
+        kind.announced: of_kind(adopting.adopt_announced),
+        kind.retracted: of_kind(adopting.adopt_retracted),
+    }
 
 
 async def on_own_capacity(conn: Connection, received: Received[OfferCapacityChanged], _now: datetime) -> bool:

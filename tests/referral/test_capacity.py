@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import CapacityState, FieldChange, OfferCapacityChanged
-from schemas.codes import Capacity
+from schemas.directory import Capacity
 from services.referral.model.routing import best_places
 from tests.referral.builders import AWO, CARITAS_JMD, CARITAS_MBE, CITY, JOBCENTER, Lotse, a_case, a_consent, is_problem
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from schemas import CapacityState, OfferState, PartnerSlug
 from schemas.calendar import Day
-from schemas.codes import Capacity
+from schemas.directory import Capacity
 from services.chassis.api import Body, Changing
 from services.chassis.db import Connection
 from services.chassis.permissions import allowed

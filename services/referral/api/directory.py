@@ -2,25 +2,36 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeAlias
 from uuid import UUID
 
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas import PartnerSlug, Topic, UnitId, new_id
-from schemas.calendar import local_day
+from schemas import Announcement, PartnerSlug, Topic, UnitId, new_id
+from schemas.calendar import Day, local_day
 from services.chassis import db
-from services.chassis.api import Act, Answer, Change, check_version, perform, respond
+from services.chassis.api import Act, Answer, Body, Change, check_version, perform, respond
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
-from services.referral.commands import directory
+from services.referral.commands import announcing, directory
 from services.referral.model.directory import Entry, Kind, State
 from services.referral.store import directory as store
+
+EffectiveOn: TypeAlias = Annotated[
+    Day | None, Field(description="the day in Koblenz with which it takes effect; left out: at once")
+]
+
+
+class Timed(Body):
+    """What can be done at once or announced for a day to come."""
+
+    effective_on: EffectiveOn = None
+
 
 NOT_YOUR_UNIT = Refusal(403, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
 
@@ -45,6 +56,7 @@ class EntryView(BaseModel):
     published_at: datetime
     changed_at: datetime
     withdrawn_at: datetime | None
+    announcement: Announcement | None
 
     @classmethod
     def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
@@ -78,35 +90,53 @@ class Shelf(Generic[State]):
         return Answer(self.show(entry), version=entry.version, location=location)
 
 
-async def publish(change: Change, shelf: Shelf[State], state: State) -> Response:
+async def publish(change: Change, shelf: Shelf[State], state: State, effective_on: date | None) -> Response:
     """Make an entry of one of the caller's units known."""
     _check_state(change, shelf, state)
-    entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
+    entry_id, partner, kind = new_id(), PartnerSlug(change.caller.partner), shelf.kind
 
-    async def act(conn: Connection, now: datetime) -> Answer:
-        entry = await directory.publish(conn, shelf.kind, entry_id, state, partner, now)
-        return shelf.answer(entry, is_new=True)
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
+        if effective_on is None:
+            return shelf.answer(await directory.publish(conn, kind, entry_id, state, partner, now), is_new=True)
+        entry = await announcing.announce_publication(conn, kind, entry_id, state, effective_on, partner, now)
+        return entry if isinstance(entry, Refusal) else shelf.answer(entry, is_new=True)
 
     return await _perform(change, shelf, entry_id, act, status=201)
 
 
-async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: State) -> Response:
+async def replace(
+    change: Change, shelf: Shelf[State], entry_id: UUID, state: State, effective_on: date | None
+) -> Response:
     """Change an entry to a new full state; If-Match is required."""
     _check_state(change, shelf, state)
-    partner = PartnerSlug(change.caller.partner)
+    partner, kind = PartnerSlug(change.caller.partner), shelf.kind
 
     async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
-        return await directory.change(conn, shelf.kind, entry, state, partner, now)
+        if effective_on is None:
+            return await directory.change(conn, kind, entry, state, partner, now)
+        return await announcing.announce_change(conn, kind, entry, state, effective_on, partner, now)
 
     return await act_on(change, shelf, entry_id, alter, needs_version=True)
 
 
-async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID, effective_on: date | None) -> Response:
     """Take an entry out of use."""
+    partner, kind = PartnerSlug(change.caller.partner), shelf.kind
+
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        if effective_on is None:
+            return await directory.withdraw(conn, kind, entry, partner, now)
+        return await announcing.announce_withdrawal(conn, kind, entry, effective_on, partner, now)
+
+    return await act_on(change, shelf, entry_id, alter)
+
+
+async def retract(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+    """Take back what was announced of an entry."""
     partner = PartnerSlug(change.caller.partner)
 
-    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State]:
-        return await directory.withdraw(conn, shelf.kind, entry, partner, now)
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        return await announcing.retract(conn, shelf.kind, entry, partner, now)
 
     return await act_on(change, shelf, entry_id, alter)
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 
 from schemas import OfferId, UnitId, partner_of
 from schemas.calendar import Day, local_day, years_between
-from schemas.codes import AgeBand, Capacity, LanguageTag, ServiceType
+from schemas.codes import AgeBand, LanguageTag, ServiceType
+from schemas.directory import Capacity
 from schemas.partner_file import Partners
 from schemas.routing import (
     BenefitRegime,

@@ -6,7 +6,8 @@ from datetime import date
 from typing import NamedTuple
 
 from schemas import CapacityState, OfferId, UnitId
-from schemas.codes import Capacity, ServiceType
+from schemas.codes import ServiceType
+from schemas.directory import Capacity
 from schemas.routing import ConsentAnswer, Priority, ProposalKind, Question, RankedBy, Requirement
 from schemas.routing_file import RoutingFile, Rule
 

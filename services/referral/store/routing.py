@@ -26,7 +26,7 @@ async def usable_offers(conn: Connection, service_types: Collection[str]) -> Seq
                state -> 'languages' as languages, capacity
         from referral.entry
         where kind = 'offer' and withdrawn_at is null and state ->> 'status' = $2
-          and state ->> 'service_type' = any($1::text[])
+          and pending_act is distinct from 'publish' and state ->> 'service_type' = any($1::text[])
         order by entry_id
         """,
         list(service_types),
