@@ -436,21 +436,6 @@ class OfferStatus(Code, grows=False):
     TEMPORARILY_CLOSED = "temporarily closed"
 
 
-class NoticeCategory(Code, grows=True, unknown="other"):
-    """What a change notice is about."""
-
-    CLOSED = "closed"
-    MOVED = "moved"
-    OPENING_HOURS = "opening-hours"
-    CONTACT = "contact"
-    CAPACITY = "capacity"
-    OFFER = "offer"
-    STAFF = "staff"
-    """Posts and functions of the unit, never who holds them."""
-    LEGAL = "legal"
-    OTHER = "other"
-
-
 class LegalRegime(Code, grows=False):
     """The data protection law a unit works under."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.calendar import Day
-from schemas.codes import Concern, ContactLevel, LanguageTag, NoticeCategory, OfferStatus, PartnerRole, ServiceType
+from schemas.codes import Code, Concern, ContactLevel, LanguageTag, OfferStatus, PartnerRole, ServiceType
 from schemas.envelope import DirectoryEvent
 from schemas.hsds import Location, Schedule
 from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, UnitId
@@ -18,6 +18,39 @@ from schemas.visibility import FieldChange, Party, Shared
 
 Age = Annotated[int, Field(ge=0, le=120)]
 """In completed years."""
+
+
+class Capacity(Code, grows=True, unknown="additional-assessment-required"):
+    """Whether an offer has places now."""
+
+    CAPACITY = "capacity"
+    WAITLIST = "waitlist"
+    NO_CAPACITY = "no-capacity"
+    ADDITIONAL_ASSESSMENT_REQUIRED = "additional-assessment-required"
+    """Only the unit can say, person by person."""
+
+
+class AnnouncedAct(Code, grows=False):
+    """What is to happen to an entry of the directory on a day to come."""
+
+    PUBLISH = "publish"
+    CHANGE = "change"
+    WITHDRAW = "withdraw"
+
+
+class NoticeCategory(Code, grows=True, unknown="other"):
+    """What a change notice is about."""
+
+    CLOSED = "closed"
+    MOVED = "moved"
+    OPENING_HOURS = "opening-hours"
+    CONTACT = "contact"
+    CAPACITY = "capacity"
+    OFFER = "offer"
+    STAFF = "staff"
+    """Posts and functions of the unit, never who holds them."""
+    LEGAL = "legal"
+    OTHER = "other"
 
 
 class PublicState(BaseModel):
@@ -66,6 +99,15 @@ class OfferState(PublicState):
     application_process: Annotated[LongText | None, Shared] = None
 
 
+class CapacityState(PublicState):
+    """Whether an offer of the unit has places now; it changes more often than the offer and is told by itself."""
+
+    capacity: Annotated[Capacity | None, Shared] = None
+    """None: the unit says nothing about it."""
+    expected_from: Annotated[Day | None, Shared] = None
+    """The day from which there should be places again."""
+
+
 class ContactState(PublicState):
     """Whom a unit names on one level: a function and its mailbox; personal names stay out of events."""
 
@@ -104,6 +146,17 @@ class ChangeNoticeState(PublicState):
     """Whom it concerns, by their part in the agreement; all partners are told, and nobody named means all."""
 
 
+class Announcement(BaseModel):
+    """What is to happen to an entry of the directory from the beginning of a day in Koblenz."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    act: Annotated[AnnouncedAct, Shared]
+    effective_on: Annotated[Day, Shared]
+    changes: Annotated[tuple[FieldChange, ...], Shared]
+    """Of a change, what will differ from the state as it stands now."""
+
+
 class OfferEvent(DirectoryEvent, OfferState, abstract=True, key="offer_id"):
     """Something happened to one offer; the fields are its full state afterwards."""
 
@@ -140,6 +193,15 @@ class OfferChanged(OfferEvent, type="lotse.offer.changed.v1", audience={Party.OT
 
 class OfferWithdrawn(OfferEvent, type="lotse.offer.withdrawn.v1", audience={Party.OTHERS}):
     """A unit no longer makes an offer; the fields are its last state."""
+
+
+class OfferCapacityChanged(
+    DirectoryEvent, CapacityState, key="offer_id", type="lotse.offer.capacity_changed.v1", audience={Party.OTHERS}
+):
+    """A unit said whether an offer has places; the offer itself is as it was."""
+
+    offer_id: Annotated[OfferId, Shared]
+    changes: Annotated[tuple[FieldChange, ...], Shared]
 
 
 class ContactPublished(ContactEvent, type="lotse.contact.published.v1", audience={Party.OTHERS}):
@@ -182,3 +244,43 @@ class ChangeNoticeChanged(ChangeNoticeEvent, type="lotse.notice.changed.v1", aud
 
 class ChangeNoticeWithdrawn(ChangeNoticeEvent, type="lotse.notice.withdrawn.v1", audience={Party.OTHERS}):
     """A notice does not hold any more; the fields are its last state."""
+
+
+class OfferAnnounced(OfferEvent, Announcement, type="lotse.offer.announced.v1", audience={Party.OTHERS}):
+    """What a unit will do with an offer on a day to come, instead of what it announced before."""
+
+
+class OfferAnnouncementRetracted(
+    OfferEvent, Announcement, type="lotse.offer.announcement_retracted.v1", audience={Party.OTHERS}
+):
+    """What was announced of an offer will not happen."""
+
+
+class ContactAnnounced(ContactEvent, Announcement, type="lotse.contact.announced.v1", audience={Party.OTHERS}):
+    """What a unit will do with a contact on a day to come, instead of what it announced before."""
+
+
+class ContactAnnouncementRetracted(
+    ContactEvent, Announcement, type="lotse.contact.announcement_retracted.v1", audience={Party.OTHERS}
+):
+    """What was announced of a contact will not happen."""
+
+
+class MaterialAnnounced(MaterialEvent, Announcement, type="lotse.material.announced.v1", audience={Party.OTHERS}):
+    """What a unit will do with information material on a day to come, instead of what it announced before."""
+
+
+class MaterialAnnouncementRetracted(
+    MaterialEvent, Announcement, type="lotse.material.announcement_retracted.v1", audience={Party.OTHERS}
+):
+    """What was announced of information material will not happen."""
+
+
+class ChangeNoticeAnnounced(ChangeNoticeEvent, Announcement, type="lotse.notice.announced.v1", audience={Party.OTHERS}):
+    """What a unit will do with a change notice on a day to come, instead of what it announced before."""
+
+
+class ChangeNoticeAnnouncementRetracted(
+    ChangeNoticeEvent, Announcement, type="lotse.notice.announcement_retracted.v1", audience={Party.OTHERS}
+):
+    """What was announced of a change notice will not happen."""

@@ -106,7 +106,7 @@ TABLE = (
     Action("read-own-disclosures",     "intake",        (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
            "Read and check the chain of what the partner fetched."),
     Action("publish-offers",           "referral",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
-           "Publish, change and withdraw offers."),
+           "Publish, change and withdraw offers, and say whether they have places."),
     Action("read-offers",              "referral",      (ALL,     ALL,     ALL,     ALL,     ALL,     NO),
            "Look at offers."),
     Action("publish-contacts",         "referral",      (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),

@@ -116,6 +116,8 @@ class Priority(Code, grows=False):
 class RankedBy(Code, grows=False):
     """By what the units of one service are put in order."""
 
+    CAPACITY = "capacity"
+    """Units that say they have no place now come last, and those without a waiting list after those with one."""
     WISH = "wish"
     LANGUAGE = "language"
     ALTERNATING = "alternating"

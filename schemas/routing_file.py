@@ -242,8 +242,8 @@ class Providers(FileModel):
         return self
 
 
-class Silence(FileModel):
-    """What happens after a unit has not answered in time: another only where the consent names it."""
+class Remark(FileModel):
+    """What is said of units where something is known of them: that one was silent, or that one has no place now."""
 
     id: RuleId = Field(description='a short name such as "R15"')
     reason: Word = Field(description=_CODE_RULE)
@@ -260,7 +260,10 @@ class RoutingFile(FileModel):
     )
     places: tuple[Place, ...] = Field(alias="place", min_length=1, description="one table [[place]] or more")
     providers: Providers = Field(description="a table [providers]")
-    silence: Silence = Field(description="a table [silence]")
+    silence: Remark = Field(description="a table [silence]")
+    """After a unit has not answered in time: another only where the consent names it."""
+    full: Remark = Field(description="a table [full]")
+    """Of a unit that says it has no place now."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

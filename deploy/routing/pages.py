@@ -39,7 +39,9 @@ def _lines(table: RoutingFile) -> Iterator[str]:
         )
     yield from ("", "## Mehrere passen", "")
     yield f"{table.providers.id}: {table.providers.text} Reihenfolge: {', '.join(map(word, table.providers.order))}."
-    yield from (f"({table.providers.source})", "", f"{table.silence.id}: {table.silence.text} ({table.silence.source})")
+    yield f"({table.providers.source})"
+    for remark in (table.silence, table.full):
+        yield from ("", f"{remark.id}: {remark.text} ({remark.source})")
     yield from ("", "## Orte", "")
     yield from _table(
         ("Kürzel", "Name", "Telefon", "Hinweis"),

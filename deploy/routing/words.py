@@ -111,6 +111,7 @@ WORDS: Mapping[type[Code], Mapping[Any, str]] = {
         Priority.CATCH_UP: "nachholende Integration",
     },
     RankedBy: {
+        RankedBy.CAPACITY: "freie Plätze",
         RankedBy.WISH: "Wunsch der Person",
         RankedBy.LANGUAGE: "Sprache",
         RankedBy.ALTERNATING: "täglicher Wechsel",

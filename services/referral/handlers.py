@@ -1,6 +1,6 @@
 """What the bus makes this service do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from schemas import (
     DirectoryEvent,
     Event,
     InformationCounted,
+    OfferCapacityChanged,
     PersonDisclosed,
     PersonErased,
     Received,
@@ -134,13 +135,24 @@ async def on_own_counted(_conn: Connection, _received: Received[InformationCount
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
-    async def on_own_published(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
-        return await adopting.adopt_published(conn, kind, received)
+    def of_kind(adopt: Callable[[Connection, Kind[State], Received[Any]], Awaitable[bool]]) -> Adopt:
+        async def on_own_entry(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
+            return await adopt(conn, kind, received)
 
-    async def on_own_changed(conn: Connection, received: Received[DirectoryEvent], _now: datetime) -> bool:
-        return await adopting.adopt_changed(conn, kind, received)
+        return on_own_entry
 
-    return {kind.published: on_own_published, kind.changed: on_own_changed, kind.withdrawn: on_own_changed}
+    return {
+        kind.published: of_kind(adopting.adopt_published),
+        kind.changed: of_kind(adopting.adopt_changed),
+        kind.withdrawn: of_kind(adopting.adopt_changed),
+        kind.announced: of_kind(adopting.adopt_announced),
+        kind.retracted: of_kind(adopting.adopt_retracted),
+    }
+
+
+async def on_own_capacity(conn: Connection, received: Received[OfferCapacityChanged], _now: datetime) -> bool:
+    """What a unit said about its places that a restored database has forgotten."""
+    return await adopting.adopt_capacity(conn, received)
 
 
 # The directory first: a referral goes to an offer.
@@ -148,6 +160,7 @@ ADOPTION = Adoption(
     publishes=(Topic.DIRECTORY, Topic.CASES, Topic.CIRCLE),
     events={
         **{event: adopt for kind in KINDS for event, adopt in _own_entries(kind).items()},
+        OfferCapacityChanged: on_own_capacity,
         ReferralRequested: on_own_requested,
         ReferralReceived: on_own_moved,
         ReferralAccepted: on_own_moved,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from schemas import (
     EVENTS,
     CaseEvent,
-    ContactEvent,
+    ContactChanged,
+    ContactPublished,
     ContactWithdrawn,
     DirectoryEvent,
     Event,
@@ -26,6 +27,8 @@ from schemas.codes import ContactLevel, PartnerRole
 from schemas.partner_file import Partners
 
 NOBODY = PartnerSlug("")
+LEVELLED = (ContactPublished, ContactChanged, ContactWithdrawn)
+"""What says which contacts there are, level by level."""
 
 
 class Status(StrEnum):
@@ -198,8 +201,8 @@ def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
 
 
 def level_of(event: Event) -> ContactLevel | None:
-    """The level of a contact; None of anything else."""
-    return event.level if isinstance(event, ContactEvent) else None
+    """The level of a contact; None of anything else, also of what is only announced of a contact."""
+    return event.level if isinstance(event, LEVELLED) else None
 
 
 def ends(event: Event) -> bool:
@@ -218,9 +221,10 @@ def uncountable(agreement: AgreementFile) -> str | None:
                 wrong = [each for each in counts.types if not names_parties(EVENTS[each])]
                 why = "it names no recipient, so that sent_to would count none of it"
         elif isinstance(counts, EventsTold):
-            kind = DirectoryEvent if counts.level is None else ContactEvent
-            wrong = [each for each in counts.types if not issubclass(EVENTS[each], kind)]
-            why = f"only events of {'the directory' if counts.level is None else 'contacts'} can be counted so"
+            kinds = DirectoryEvent if counts.level is None else LEVELLED
+            wrong = [each for each in counts.types if not issubclass(EVENTS[each], kinds)]
+            what = "the directory" if counts.level is None else "contacts as they stand"
+            why = f"only events of {what} can be counted so"
         else:
             continue
         if wrong:

@@ -87,14 +87,14 @@ FAULTS = {
         "UA_2025 replaces R99, which is not there",
     ),
     "a turn before the wish": (
-        '["wish", "language", "alternating"]',
+        '["capacity", "wish", "language", "alternating"]',
         '["alternating", "wish"]',
         "leaves no tie, so it should stand last",
     ),
     "an order of faith": (
-        '["wish", "language"',
-        '["religion", "language"',
-        "order 1 is 'religion'; it should be a list of wish",
+        '["capacity", "wish", "language"',
+        '["religion", "wish", "language"',
+        "order 1 is 'religion'; it should be a list of capacity",
     ),
     "an emergency beside": (
         'then = "refer"\nto = ["JMD"]\nreason = "age',

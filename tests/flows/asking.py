@@ -238,7 +238,8 @@ def entry(kind: Kind, act: str) -> Prepare:
     """Something of AWO's in the directory; whoever is of another partner says that it is its own."""
 
     async def prepare(referral: Running) -> Ask:
-        answer = await Lotse(referral).post(kind.path, kind.body(unit=AWO), unit=AWO)
+        later = {"effective_on": "2099-01-01"} if act == "retract" else {}
+        answer = await Lotse(referral).post(kind.path, {**kind.body(unit=AWO), **later}, unit=AWO)
         place = f"{kind.path}/{answer.json()[kind.id_field]}"
 
         def replacing(unit: str) -> Request:
@@ -249,6 +250,8 @@ def entry(kind: Kind, act: str) -> Prepare:
         asks: Mapping[str, Ask] = {
             "show": lambda _unit: Request(place),
             "replace": replacing,
+            "capacity": lambda _unit: Request(f"{place}/capacity", {"capacity": "waitlist"}),
+            "retract": lambda _unit: Request(f"{place}/retract", {}),
             "withdraw": lambda _unit: Request(f"{place}/withdraw", {}),
         }
         return asks[act]
@@ -330,8 +333,10 @@ DIRECTORY = {
         ("GET", f"/{{{kind.id_field}}}", Way(entry(kind, "show"), AWO)),
         ("PUT", f"/{{{kind.id_field}}}", Way(entry(kind, "replace"), AWO)),
         ("POST", f"/{{{kind.id_field}}}/withdraw", Way(entry(kind, "withdraw"), AWO)),
+        ("POST", f"/{{{kind.id_field}}}/retract", Way(entry(kind, "retract"), AWO)),
     )
 }
+DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"), AWO)
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "receive": (),
     "accept": (),

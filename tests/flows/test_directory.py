@@ -36,3 +36,16 @@ async def test_each_change_reaches_the_three_other_partners_with_its_field_chang
             assert told[kind.field] == "Neu"
         await itself.read_to_its_end()
         assert itself.kinds(entry_id) == []
+
+
+async def test_capacity_reaches_the_three_other_partners_by_itself(world: World) -> None:
+    """A small event: what changed about the places, and nothing of the offer."""
+    offer_id = await world.offer(AWO)
+    async with AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(world.listening(slug)) for slug in OTHERS]
+        body = {"capacity": "waitlist"}
+        answer = await world.ask("PUT", "referral", f"/v1/offers/{offer_id}/capacity", AWO, body)
+        assert answer.status_code == 200, answer.text
+        for told in await all_hear(others, "offer.capacity_changed", offer_id=offer_id):
+            assert told["changes"] == [{"field": "capacity", "previous": None, "new": "waitlist"}]
+            assert "description" not in told

@@ -43,6 +43,9 @@ async def test_an_answer_says_what_to_do_why_and_with_whom(lotse: Lotse) -> None
         "name": "Migrationsberatung für erwachsene Zugewanderte (MBE) der Caritas Koblenz",
         "offers": [offer],
         "is_own": False,
+        "capacity": None,
+        "expected_from": None,
+        "reasons": [],
     }
     assert [each["unit"] for each in best["units"]] == [CARITAS_MBE, AWO]
 

@@ -64,6 +64,7 @@ async def test_wrong_agreement_stops_the_start_naming_file_and_field(
         'kind = "events", types = ["lotse.information.counted.v1"], sent_to = "migration-service"',
         'kind = "events-told", types = ["lotse.referral.received.v1"]',
         'kind = "events-told", types = ["lotse.offer.published.v1"], level = "operational"',
+        'kind = "events-told", types = ["lotse.contact.announced.v1"], level = "operational"',
     ],
 )
 def test_what_cannot_be_counted_exactly_is_named(tmp_path: Path, counts: str) -> None:

@@ -238,6 +238,17 @@ async def test_withdrawn_contact_is_missing_and_changed_level_moves_it(
     assert rows["K7"]["missing"] == sorted(ALL - {AWO})
 
 
+async def test_what_is_only_announced_of_a_contact_does_not_count(reporting: Running, compliance: Compliance) -> None:
+    """Neither as a contact that is there nor as one that is gone, and not as a telling either."""
+    to_come = a("lotse.contact.announced.v1", unit=CITY_UNIT, level=ContactLevel.COORDINATING, act="publish")
+    named = contact()
+    await publish(reporting, named, to_come, to=[AWO])
+    leaving = a("lotse.contact.announced.v1", **named.model_dump(exclude={"acted_by"}), act="withdraw")
+    await publish(reporting, leaving, to=[CITY])
+    row = (await compliance())["K6"]
+    assert (row["done"], row["missing"]) == (1, sorted(ALL - {CARITAS}))
+
+
 async def test_year_ends_at_midnight_in_koblenz(reporting: Running, compliance: Compliance) -> None:
     """31 December 23:30 UTC is the next year in Germany, 22:30 UTC still the old one."""
     late, later = datetime(2025, 12, 31, 22, 30, tzinfo=UTC), datetime(2025, 12, 31, 23, 30, tzinfo=UTC)

@@ -1,5 +1,13 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import hsds, referrals, routing, shelves, slips, worklists
+from services.referral.api import capacity, hsds, referrals, routing, shelves, slips, worklists
 
-ROUTERS = (*shelves.ROUTERS, referrals.router, routing.router, hsds.router, slips.router, worklists.router)
+ROUTERS = (
+    *shelves.ROUTERS,
+    capacity.router,
+    hsds.router,
+    routing.router,
+    slips.router,
+    referrals.router,
+    worklists.router,
+)

@@ -1,26 +1,37 @@
 """Publishing, changing, withdrawing and reading entries of the directory over HTTP: one way for all kinds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any, Generic
+from datetime import date, datetime
+from typing import Annotated, Any, Generic, TypeAlias
 from uuid import UUID
 
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas import PartnerSlug, Topic, UnitId, new_id
-from schemas.calendar import local_day
+from schemas import Announcement, PartnerSlug, Topic, UnitId, new_id
+from schemas.calendar import Day, local_day
 from services.chassis import db
-from services.chassis.api import Act, Answer, Change, check_version, perform, respond
+from services.chassis.api import Act, Answer, Body, Change, check_version, perform, respond
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
-from services.referral.commands import directory
+from services.referral.commands import announcing, directory
 from services.referral.model.directory import Entry, Kind, State
 from services.referral.store import directory as store
+
+EffectiveOn: TypeAlias = Annotated[
+    Day | None, Field(description="the day in Koblenz with which it takes effect; left out: at once")
+]
+
+
+class Timed(Body):
+    """What can be done at once or announced for a day to come."""
+
+    effective_on: EffectiveOn = None
+
 
 NOT_YOUR_UNIT = Refusal(403, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
 
@@ -39,6 +50,20 @@ class Listing(BaseModel):
         return self.model_dump(mode="json", exclude={"include_inactive", "after", "limit"}, exclude_none=True)
 
 
+class EntryView(BaseModel):
+    """What is shown of every entry beside its state."""
+
+    published_at: datetime
+    changed_at: datetime
+    withdrawn_at: datetime | None
+    announcement: Announcement | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+        """The values of these fields; views with more fields add theirs."""
+        return {name: getattr(entry, name) for name in EntryView.model_fields}
+
+
 @dataclass(frozen=True)
 class Shelf(Generic[State]):
     """Where a kind of entry is found, how it is shown, what its list can be asked for and what it holds at first.
@@ -50,15 +75,14 @@ class Shelf(Generic[State]):
     path: str
     reading: str
     writing: str
-    view: type[BaseModel]
+    view: type[EntryView]
     page: type[BaseModel]
     listing: type[Listing]
     usable: Mapping[str, str] = field(default_factory=dict)
 
     def show(self, entry: Entry[State]) -> BaseModel:
         """An entry as every partner sees it."""
-        times = {name: getattr(entry, name) for name in ("published_at", "changed_at", "withdrawn_at")}
-        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **times)
+        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **self.view.facts_of(entry))
 
     def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
         """Show one entry; a new one with the place where it is found from now on."""
@@ -66,46 +90,73 @@ class Shelf(Generic[State]):
         return Answer(self.show(entry), version=entry.version, location=location)
 
 
-async def publish(change: Change, shelf: Shelf[State], state: State) -> Response:
+async def publish(change: Change, shelf: Shelf[State], state: State, effective_on: date | None) -> Response:
     """Make an entry of one of the caller's units known."""
     _check_state(change, shelf, state)
-    entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
+    entry_id, partner, kind = new_id(), PartnerSlug(change.caller.partner), shelf.kind
 
-    async def act(conn: Connection, now: datetime) -> Answer:
-        entry = await directory.publish(conn, shelf.kind, entry_id, state, partner, now)
-        return shelf.answer(entry, is_new=True)
+    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
+        if effective_on is None:
+            return shelf.answer(await directory.publish(conn, kind, entry_id, state, partner, now), is_new=True)
+        entry = await announcing.announce_publication(conn, kind, entry_id, state, effective_on, partner, now)
+        return entry if isinstance(entry, Refusal) else shelf.answer(entry, is_new=True)
 
     return await _perform(change, shelf, entry_id, act, status=201)
 
 
-async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: State) -> Response:
+async def replace(
+    change: Change, shelf: Shelf[State], entry_id: UUID, state: State, effective_on: date | None
+) -> Response:
     """Change an entry to a new full state; If-Match is required."""
     _check_state(change, shelf, state)
-    partner = PartnerSlug(change.caller.partner)
+    partner, kind = PartnerSlug(change.caller.partner), shelf.kind
 
-    async def act(conn: Connection, now: datetime) -> Answer | Refusal:
-        entry = await directory.entry_to_change(conn, shelf.kind, entry_id, change.caller, shelf.writing)
-        if isinstance(entry, Refusal):
-            return entry
-        if stale := check_version(change, entry.version, required=True):
-            return stale
-        changed = await directory.change(conn, shelf.kind, entry, state, partner, now)
-        return changed if isinstance(changed, Refusal) else shelf.answer(changed)
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        if effective_on is None:
+            return await directory.change(conn, kind, entry, state, partner, now)
+        return await announcing.announce_change(conn, kind, entry, state, effective_on, partner, now)
 
-    return await _perform(change, shelf, entry_id, act)
+    return await act_on(change, shelf, entry_id, alter, needs_version=True)
 
 
-async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID, effective_on: date | None) -> Response:
     """Take an entry out of use."""
+    partner, kind = PartnerSlug(change.caller.partner), shelf.kind
+
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        if effective_on is None:
+            return await directory.withdraw(conn, kind, entry, partner, now)
+        return await announcing.announce_withdrawal(conn, kind, entry, effective_on, partner, now)
+
+    return await act_on(change, shelf, entry_id, alter)
+
+
+async def retract(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+    """Take back what was announced of an entry."""
     partner = PartnerSlug(change.caller.partner)
+
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
+        return await announcing.retract(conn, shelf.kind, entry, partner, now)
+
+    return await act_on(change, shelf, entry_id, alter)
+
+
+Alter: TypeAlias = Callable[[Connection, Entry[State], datetime], Awaitable[Entry[State] | Refusal]]
+
+
+async def act_on(
+    change: Change, shelf: Shelf[State], entry_id: UUID, alter: Alter[State], *, needs_version: bool = False
+) -> Response:
+    """Do something to an entry that the caller may change and that still stands."""
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         entry = await directory.entry_to_change(conn, shelf.kind, entry_id, change.caller, shelf.writing)
         if isinstance(entry, Refusal):
             return entry
-        if stale := check_version(change, entry.version, required=False):
+        if stale := check_version(change, entry.version, required=needs_version):
             return stale
-        return shelf.answer(await directory.withdraw(conn, shelf.kind, entry, partner, now))
+        altered = await alter(conn, entry, now)
+        return altered if isinstance(altered, Refusal) else shelf.answer(altered)
 
     return await _perform(change, shelf, entry_id, act)
 
@@ -115,7 +166,7 @@ def _check_state(change: Change, shelf: Shelf[State], state: State) -> None:
     if state.unit not in change.context.partners.units or not may(change.caller, shelf.writing, state.unit):
         raise Problem(NOT_YOUR_UNIT)
     if fault := shelf.kind.fault_of(state):
-        raise Problem(Refusal(422, "not-valid", fault.sentence, field=fault.field))
+        raise Problem(directory.not_valid(fault))
 
 
 async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act, *, status: int = 200) -> Response:

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, StringConstraints
 
 from schemas import OfferState
 from schemas.partner_file import PartnerFile
+from services.chassis import db
 from services.chassis.api import Answer, respond
 from services.chassis.context import Context
 from services.chassis.permissions import allowed
@@ -231,8 +232,8 @@ def _partner(context: Context, organization_id: UUID) -> PartnerFile:
 
 async def _offer(context: Context, offer_id: UUID) -> Entry[OfferState]:
     async with context.database.reading() as conn:
-        offer = await directory.find_entry(conn, OFFERS, offer_id)
-    if offer is None:
+        offer, now = await directory.find_entry(conn, OFFERS, offer_id), await db.now(conn)
+    if offer is None or offer.published_at > now:
         raise Problem(NOT_FOUND)
     return offer
 

@@ -1,5 +1,6 @@
 """Asking which services fit a person: nothing of the question is kept, and a person decides what is done."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 from schemas import OfferId, UnitId, partner_of
 from schemas.calendar import Day, local_day, years_between
 from schemas.codes import AgeBand, Concern, LanguageTag, ServiceType
+from schemas.directory import Capacity
 from schemas.partner_file import Partners
 from schemas.routing import (
     BenefitRegime,
@@ -29,7 +31,7 @@ from services.chassis.api import Answer, Body, Caller, context_of, respond
 from services.chassis.permissions import allowed
 from services.chassis.problems import Problem, Refusal, documented
 from services.referral.commands.routing import providers
-from services.referral.model.routing import Proposal, Provider, months_since, propose
+from services.referral.model.routing import Proposal, Provider, Reason, months_since, propose
 from services.referral.resources import resources_of
 
 router = APIRouter(tags=["routing"])
@@ -84,12 +86,18 @@ class ReasonView(BaseModel):
 
 
 class UnitView(BaseModel):
-    """A unit that could take the person. `is_own`: it is your own organisation's, so nothing needs to be referred."""
+    """A unit that could take the person. `is_own`: it is your own organisation's, so nothing needs to be referred.
+
+    `capacity`, `expected_from`: what it says about its places. `reasons`: why it stands behind others.
+    """
 
     unit: UnitId
     name: str
     offers: list[OfferId]
     is_own: StrictBool
+    capacity: Capacity | None
+    expected_from: date | None
+    reasons: list[ReasonView]
 
 
 class ProposalView(BaseModel):
@@ -197,9 +205,13 @@ def _view(proposal: Proposal, table: RoutingFile, partners: Partners, caller: st
         note=place and place.note,
         priority=proposal.priority,
         requires=sorted(proposal.requires),
-        reasons=[ReasonView(rule=each.rule, code=each.code, text=each.text) for each in proposal.reasons],
+        reasons=_reasons(proposal.reasons),
         units=[_unit(each, partners, caller) for each in proposal.providers],
     )
+
+
+def _reasons(reasons: Iterable[Reason]) -> list[ReasonView]:
+    return [ReasonView(rule=each.rule, code=each.code, text=each.text) for each in reasons]
 
 
 def _unit(provider: Provider, partners: Partners, caller: str) -> UnitView:
@@ -208,4 +220,7 @@ def _unit(provider: Provider, partners: Partners, caller: str) -> UnitView:
         name=partners.unit(provider.unit).name,
         offers=list(provider.offers),
         is_own=partner_of(provider.unit) == caller,
+        capacity=provider.places and provider.places.capacity,
+        expected_from=provider.places and provider.places.expected_from,
+        reasons=_reasons(provider.reasons),
     )

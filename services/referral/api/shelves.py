@@ -1,15 +1,16 @@
 """The four kinds of entries and their routes: offers, contacts, information material, change notices."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from schemas import (
+    CapacityState,
     ChangeNoticeState,
     ContactId,
     ContactState,
@@ -19,49 +20,51 @@ from schemas import (
     OfferId,
     OfferState,
 )
-from schemas.codes import ContactLevel, LanguageTag, NoticeCategory, OfferStatus, ServiceType
+from schemas.codes import ContactLevel, LanguageTag, OfferStatus, ServiceType
+from schemas.directory import Capacity, NoticeCategory
 from services.chassis.api import Changing
 from services.chassis.permissions import allowed
 from services.chassis.problems import documented
 from services.referral.api import directory
-from services.referral.api.directory import Listing, Shelf
+from services.referral.api.directory import EntryView, Listing, Shelf, Timed
 from services.referral.api.requests import Nothing, Running
-from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS
+from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, Entry
 
 
-class Dated(BaseModel):
-    """What is shown of every entry beside its state."""
-
-    published_at: datetime
-    changed_at: datetime
-    withdrawn_at: datetime | None
-
-
-class OfferView(OfferState, Dated):
+class OfferView(OfferState, EntryView):
     """An offer as every partner sees it."""
 
     offer_id: OfferId
+    capacity: Capacity | None
+    capacity_expected_from: date | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+        """Whether it has places too."""
+        said = entry.capacity or CapacityState(unit=entry.unit)
+        places = {"capacity": said.capacity, "capacity_expected_from": said.expected_from}
+        return {**super().facts_of(entry), **places}
 
 
-class ContactView(ContactState, Dated):
+class ContactView(ContactState, EntryView):
     """A contact as every partner sees it."""
 
     contact_id: ContactId
 
 
-class MaterialView(MaterialState, Dated):
+class MaterialView(MaterialState, EntryView):
     """Information material as every partner sees it."""
 
     material_id: MaterialId
 
 
-class ChangeNoticeView(ChangeNoticeState, Dated):
+class ChangeNoticeView(ChangeNoticeState, EntryView):
     """A change notice as every partner sees it."""
 
     notice_id: NoticeId
 
 
-View = TypeVar("View", bound=Dated)
+View = TypeVar("View", bound=EntryView)
 
 
 class Page(BaseModel, Generic[View]):
@@ -102,17 +105,18 @@ class ChangeNoticeListing(Listing):
     category: NoticeCategory | None = None
 
 
+OFFER_SHELF = Shelf(
+    OFFERS,
+    "/v1/offers",
+    "read-offers",
+    "publish-offers",
+    OfferView,
+    Page[OfferView],
+    OfferListing,
+    {"status": OfferStatus.ACTIVE},
+)
 SHELVES: tuple[Shelf[Any], ...] = (
-    Shelf(
-        OFFERS,
-        "/v1/offers",
-        "read-offers",
-        "publish-offers",
-        OfferView,
-        Page[OfferView],
-        OfferListing,
-        {"status": OfferStatus.ACTIVE},
-    ),
+    OFFER_SHELF,
     Shelf(
         CONTACTS,
         "/v1/contacts",
@@ -149,7 +153,11 @@ def routes(shelf: Shelf[Any]) -> APIRouter:
     reading, writing = allowed(shelf.reading), allowed(shelf.writing)
     one, view = f"/{{{shelf.kind.id_field}}}", shelf.view
     entry_id_type = Annotated[UUID, Path(alias=shelf.kind.id_field)]
-    body_type, listing_type = shelf.kind.state, Annotated[shelf.listing, Query()]
+    state_type, listing_type = shelf.kind.state, Annotated[shelf.listing, Query()]
+    body_type = create_model(f"{state_type.__name__.removesuffix('State')}Body", __base__=(state_type, Timed))
+
+    def state_of(body: BaseModel) -> Any:
+        return state_type.model_validate(body.model_dump(exclude={*Timed.model_fields}))
 
     @router.post(
         "",
@@ -161,8 +169,8 @@ def routes(shelf: Shelf[Any]) -> APIRouter:
     )
     @_taking(body=body_type)
     async def publish(change: Changing, body: Any) -> Response:
-        """Make an entry of one of your units known."""
-        return await directory.publish(change, shelf, body)
+        """Make an entry of one of your units known, now or from a day to come."""
+        return await directory.publish(change, shelf, state_of(body), body.effective_on)
 
     @router.put(
         one,
@@ -173,8 +181,8 @@ def routes(shelf: Shelf[Any]) -> APIRouter:
     )
     @_taking(entry_id=entry_id_type, body=body_type)
     async def change(change: Changing, entry_id: UUID, body: Any) -> Response:
-        """Replace an entry's state; the others hear which fields changed."""
-        return await directory.replace(change, shelf, entry_id, body)
+        """Replace an entry's state, now or from a day to come; the others hear which fields change."""
+        return await directory.replace(change, shelf, entry_id, state_of(body), body.effective_on)
 
     @router.post(
         f"{one}/withdraw",
@@ -184,9 +192,21 @@ def routes(shelf: Shelf[Any]) -> APIRouter:
         responses=documented(400, 401, 403, 404, 409, 412, 422),
     )
     @_taking(entry_id=entry_id_type)
-    async def withdraw(change: Changing, entry_id: UUID, body: Nothing | None = None) -> Response:
-        """Withdraw an entry for good."""
-        return await directory.withdraw(change, shelf, entry_id)
+    async def withdraw(change: Changing, entry_id: UUID, body: Timed | None = None) -> Response:
+        """Withdraw an entry for good, now or on a day to come."""
+        return await directory.withdraw(change, shelf, entry_id, body.effective_on if body else None)
+
+    @router.post(
+        f"{one}/retract",
+        name=f"retract_{shelf.kind.name}",
+        **writing,
+        response_model=view,
+        responses=documented(400, 401, 403, 404, 409, 412, 422),
+    )
+    @_taking(entry_id=entry_id_type)
+    async def retract(change: Changing, entry_id: UUID, body: Nothing | None = None) -> Response:
+        """Take back what was announced of an entry."""
+        return await directory.retract(change, shelf, entry_id)
 
     @router.get(
         one, name=f"show_{shelf.kind.name}", **reading, response_model=view, responses=documented(401, 403, 404, 422)

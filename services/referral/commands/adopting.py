@@ -6,8 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from schemas import (
+    Announcement,
+    CapacityState,
     DirectoryEvent,
     Event,
+    OfferCapacityChanged,
     Received,
     ReferralAcceptanceTakenBack,
     ReferralAccepted,
@@ -24,9 +27,11 @@ from schemas import (
     ReferralStarted,
     ReferralStatusShared,
 )
+from schemas.calendar import local_midnight
+from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
 from services.referral.model.deadlines import Deadline
-from services.referral.model.directory import OFFERS, Entry, Kind, State
+from services.referral.model.directory import OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
 from services.referral.store import clocks, directory, referrals
 
@@ -125,22 +130,84 @@ async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared
 
 
 async def adopt_published(conn: Connection, kind: Kind[State], received: Received[DirectoryEvent]) -> bool:
-    """Keep an entry again."""
-    entry_id = UUID(received.key)
-    if await directory.find_entry(conn, kind, entry_id) is None:
-        entry = Entry(entry_id, _state(kind, received.data), 1, received.time, received.time)
-        await directory.insert_entry(conn, kind, entry)
+    """Keep an entry again, also one that was announced and has been published since."""
+    entry = await directory.find_entry(conn, kind, UUID(received.key))
+    if entry is None:
+        await directory.insert_entry(conn, kind, _new(kind, received))
+    elif not entry.is_published:
+        published = replace(
+            entry, published_at=received.time, changed_at=received.time, version=entry.version + 1, pending=None
+        )
+        await directory.update_entry(conn, published)
     return True
 
 
 async def adopt_changed(conn: Connection, kind: Kind[State], received: Received[DirectoryEvent]) -> bool:
-    """Bring an entry to the state that the bus has heard of; False where it is not known."""
+    """Bring an entry to the state that the bus has heard of; False where it is not known.
+
+    Nothing but an announced change itself changes an entry while one is announced.
+    """
     entry = await directory.find_entry(conn, kind, UUID(received.key))
     if entry is None:
         return False
-    changed = replace(entry, state=_state(kind, received.data), version=entry.version + 1, changed_at=received.time)
-    if isinstance(received.data, kind.withdrawn):
-        changed = replace(changed, withdrawn_at=received.time)
+    withdrawn_at = received.time if isinstance(received.data, kind.withdrawn) else None
+    is_done = withdrawn_at or (entry.pending and entry.pending.act is AnnouncedAct.CHANGE)
+    changed = replace(
+        entry,
+        state=_state(kind, received.data),
+        version=entry.version + 1,
+        changed_at=received.time,
+        withdrawn_at=withdrawn_at,
+        pending=None if is_done else entry.pending,
+    )
+    await directory.update_entry(conn, changed)
+    return True
+
+
+async def adopt_announced(conn: Connection, kind: Kind[State], received: Received[Any]) -> bool:
+    """Remember what is to happen to an entry; False where it is not known, unless it is still to be published."""
+    said: Announcement = received.data
+    state = _state(kind, received.data)
+    then = {each.field: each.new for each in said.changes}
+    is_change = said.act is AnnouncedAct.CHANGE
+    target = kind.state.model_validate({**state.model_dump(mode="json"), **then}) if is_change else None
+    pending = Pending(said.act, said.effective_on, target)
+    known = await directory.find_entry(conn, kind, UUID(received.key))
+    if known is None and said.act is not AnnouncedAct.PUBLISH:
+        return False
+    entry = replace(known or _new(kind, received), state=state, pending=pending)
+    if said.act is AnnouncedAct.PUBLISH:
+        entry = replace(entry, published_at=local_midnight(said.effective_on))
+    if known is None:
+        await directory.insert_entry(conn, kind, entry)
+    else:
+        await directory.update_entry(conn, replace(entry, version=entry.version + 1))
+    return True
+
+
+async def adopt_retracted(conn: Connection, kind: Kind[State], received: Received[Any]) -> bool:
+    """Forget what was to happen to an entry; False where it is not known."""
+    entry = await directory.find_entry(conn, kind, UUID(received.key))
+    if entry is None:
+        return False
+    withdrawn_at = received.time if received.data.act is AnnouncedAct.PUBLISH else entry.withdrawn_at
+    await directory.update_entry(
+        conn, replace(entry, version=entry.version + 1, withdrawn_at=withdrawn_at, pending=None)
+    )
+    return True
+
+
+def _new(kind: Kind[State], received: Received[DirectoryEvent]) -> Entry[State]:
+    return Entry(UUID(received.key), _state(kind, received.data), 1, received.time, received.time)
+
+
+async def adopt_capacity(conn: Connection, received: Received[OfferCapacityChanged]) -> bool:
+    """Remember what a unit said about an offer's places; False where the offer is not known."""
+    offer = await directory.find_entry(conn, OFFERS, received.data.offer_id)
+    if offer is None:
+        return False
+    said = CapacityState(**received.data.model_dump(include=set(CapacityState.model_fields)))
+    changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=received.time)
     await directory.update_entry(conn, changed)
     return True
 

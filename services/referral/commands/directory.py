@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from schemas import PartnerSlug
+from schemas import CapacityState, OfferCapacityChanged, OfferId, OfferState, PartnerSlug
+from schemas.calendar import local_day
+from schemas.directory import AnnouncedAct
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.referral.model.directory import Entry, Kind, State, event_of
+from services.referral.model.directory import Entry, Fault, Kind, State, event_of, fault_of_capacity
 from services.referral.store import directory as store
 
 UNIT_IS_FIXED = Refusal(
@@ -19,8 +21,21 @@ UNIT_IS_FIXED = Refusal(
 WITHDRAWN = Refusal(409, "withdrawn", "This was withdrawn and cannot change any more; publish it anew.")
 
 
+ANNOUNCED = Refusal(
+    409,
+    "change-announced",
+    "Something else is announced for a day to come: retract it, or replace it by sending effective_on.",
+    field="effective_on",
+)
+
+
+def not_valid(fault: Fault) -> Refusal:
+    """Refuse what goes together wrongly."""
+    return Refusal(422, "not-valid", fault.sentence, field=fault.field)
+
+
 async def publish(
-    conn: Connection, kind: Kind[State], entry_id: UUID, state: State, acted_by: PartnerSlug, now: datetime
+    conn: Connection, kind: Kind[State], entry_id: UUID, state: State, acted_by: PartnerSlug | None, now: datetime
 ) -> Entry[State]:
     """Make an entry known."""
     entry = Entry(entry_id, state, version=1, published_at=now, changed_at=now)
@@ -44,12 +59,14 @@ async def change(
     kind: Kind[State],
     entry: Entry[State],
     state: State,
-    acted_by: PartnerSlug,
+    acted_by: PartnerSlug | None,
     now: datetime,
 ) -> Entry[State] | Refusal:
     """Replace an entry's state and tell what changed; without a difference nothing happens."""
     if state.unit != entry.unit:
         return UNIT_IS_FIXED
+    if entry.pending is not None and entry.pending.act is not AnnouncedAct.WITHDRAW:
+        return ANNOUNCED
     changes = entry.state.changes_to(state)
     if not changes:
         return entry
@@ -61,10 +78,28 @@ async def change(
 
 
 async def withdraw(
-    conn: Connection, kind: Kind[State], entry: Entry[State], acted_by: PartnerSlug, now: datetime
-) -> Entry[State]:
-    """Take an entry out of use; it stays readable."""
-    withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now)
+    conn: Connection, kind: Kind[State], entry: Entry[State], acted_by: PartnerSlug | None, now: datetime
+) -> Entry[State] | Refusal:
+    """Take an entry out of use, and with it what was announced of it; it stays readable."""
+    if not entry.is_published:
+        return ANNOUNCED
+    withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now, pending=None)
     await store.update_entry(conn, withdrawn)
     await outbox.publish(conn, event_of(kind.withdrawn, withdrawn, acted_by), at=now)
     return withdrawn
+
+
+async def set_capacity(
+    conn: Connection, offer: Entry[OfferState], said: CapacityState, acted_by: PartnerSlug | None, now: datetime
+) -> Entry[OfferState] | Refusal:
+    """Say whether an offer has places, and tell what changed; without a difference nothing happens."""
+    if fault := fault_of_capacity(said, local_day(now)):
+        return not_valid(fault)
+    changes = (offer.capacity or CapacityState(unit=offer.unit)).changes_to(said)
+    if not changes:
+        return offer
+    changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=now)
+    await store.update_entry(conn, changed)
+    told = OfferCapacityChanged(offer_id=OfferId(offer.id), **said.model_dump(), changes=changes, acted_by=acted_by)
+    await outbox.publish(conn, told, at=now)
+    return changed

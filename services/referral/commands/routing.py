@@ -8,7 +8,7 @@ from schemas.codes import ServiceType
 from schemas.partner_file import Partners
 from schemas.routing_file import RoutingFile
 from services.chassis.db import Connection
-from services.referral.model.routing import Provider
+from services.referral.model.routing import Provider, best_places
 from services.referral.store import routing as store
 from services.referral.store.routing import Offered
 
@@ -28,6 +28,7 @@ async def providers(conn: Connection, partners: Partners, table: RoutingFile) ->
             service_type,
             tuple(offer.offer_id for offer in offers),
             frozenset(language for offer in offers for language in offer.languages),
+            best_places([offer.capacity for offer in offers]),
         )
         for (unit, service_type), offers in found.items()
     ]

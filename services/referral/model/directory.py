@@ -2,24 +2,34 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from schemas import (
+    Announcement,
+    CapacityState,
+    ChangeNoticeAnnounced,
+    ChangeNoticeAnnouncementRetracted,
     ChangeNoticeChanged,
     ChangeNoticePublished,
     ChangeNoticeState,
     ChangeNoticeWithdrawn,
+    ContactAnnounced,
+    ContactAnnouncementRetracted,
     ContactChanged,
     ContactPublished,
     ContactState,
     ContactWithdrawn,
     DirectoryEvent,
+    MaterialAnnounced,
+    MaterialAnnouncementRetracted,
     MaterialChanged,
     MaterialPublished,
     MaterialState,
     MaterialWithdrawn,
+    OfferAnnounced,
+    OfferAnnouncementRetracted,
     OfferChanged,
     OfferPublished,
     OfferState,
@@ -30,9 +40,11 @@ from schemas import (
     partner_of,
 )
 from schemas.codes import Frequency, OfferStatus
+from schemas.directory import AnnouncedAct, Capacity
 from schemas.hsds import Schedule
 
 State = TypeVar("State", bound=PublicState)
+WITHOUT_PLACES = frozenset({Capacity.WAITLIST, Capacity.NO_CAPACITY})
 
 
 class Fault(NamedTuple):
@@ -82,6 +94,17 @@ def _fault_of_notice(state: ChangeNoticeState) -> Fault | None:
     return None
 
 
+def fault_of_capacity(state: CapacityState, today: date) -> Fault | None:
+    """What is wrong with what a unit says about its places."""
+    if state.expected_from is None:
+        return None
+    if state.capacity not in WITHOUT_PLACES:
+        return Fault("expected_from", f"Only {' or '.join(sorted(WITHOUT_PLACES))} has such a day; leave it out.")
+    if state.expected_from < today:
+        return Fault("expected_from", "This day is over; name one that is still to come, or leave it out.")
+    return None
+
+
 @dataclass(frozen=True)
 class Kind(Generic[State]):
     """One kind of entry: its public state, the events that tell of it, and what a state of it may not say."""
@@ -91,6 +114,8 @@ class Kind(Generic[State]):
     published: type[DirectoryEvent]
     changed: type[DirectoryEvent]
     withdrawn: type[DirectoryEvent]
+    announced: type[DirectoryEvent]
+    retracted: type[DirectoryEvent]
     fault_of: Callable[[State], Fault | None] = _no_fault
 
     @property
@@ -99,23 +124,64 @@ class Kind(Generic[State]):
         return self.published.key_field
 
 
-OFFERS = Kind("offer", OfferState, OfferPublished, OfferChanged, OfferWithdrawn, _fault_of_offer)
-CONTACTS = Kind("contact", ContactState, ContactPublished, ContactChanged, ContactWithdrawn)
-MATERIALS = Kind("material", MaterialState, MaterialPublished, MaterialChanged, MaterialWithdrawn, _fault_of_material)
+OFFERS = Kind(
+    "offer",
+    OfferState,
+    OfferPublished,
+    OfferChanged,
+    OfferWithdrawn,
+    OfferAnnounced,
+    OfferAnnouncementRetracted,
+    _fault_of_offer,
+)
+CONTACTS = Kind(
+    "contact",
+    ContactState,
+    ContactPublished,
+    ContactChanged,
+    ContactWithdrawn,
+    ContactAnnounced,
+    ContactAnnouncementRetracted,
+)
+MATERIALS = Kind(
+    "material",
+    MaterialState,
+    MaterialPublished,
+    MaterialChanged,
+    MaterialWithdrawn,
+    MaterialAnnounced,
+    MaterialAnnouncementRetracted,
+    _fault_of_material,
+)
 CHANGE_NOTICES = Kind(
     "notice",
     ChangeNoticeState,
     ChangeNoticePublished,
     ChangeNoticeChanged,
     ChangeNoticeWithdrawn,
+    ChangeNoticeAnnounced,
+    ChangeNoticeAnnouncementRetracted,
     _fault_of_notice,
 )
 KINDS: tuple[Kind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
 
 
 @dataclass(frozen=True, slots=True)
+class Pending(Generic[State]):
+    """What is to happen to an entry at the beginning of a day in Koblenz; `state`: what it is to change to."""
+
+    act: AnnouncedAct
+    effective_on: date
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
-    """One offer, contact, material or notice as it stands; `version` counts its states from 1."""
+    """One offer, contact, material or notice as it stands; `version` counts its states from 1.
+
+    published_at: of one that is still to be published, when it will be.
+    capacity: of an offer whose unit has said whether it has places.
+    """
 
     id: UUID
     state: State
@@ -123,11 +189,26 @@ class Entry(Generic[State]):
     published_at: datetime
     changed_at: datetime
     withdrawn_at: datetime | None = None
+    capacity: CapacityState | None = None
+    pending: Pending[State] | None = None
 
     @property
     def unit(self) -> UnitId:
         """The unit that published it."""
         return self.state.unit
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is there to be used, or was; one that is still to come is not."""
+        return self.pending is None or self.pending.act is not AnnouncedAct.PUBLISH
+
+    @property
+    def announcement(self) -> Announcement | None:
+        """What is to happen to it, as the others are told."""
+        if self.pending is None:
+            return None
+        changes = () if self.pending.state is None else self.state.changes_to(self.pending.state)
+        return Announcement(act=self.pending.act, effective_on=self.pending.effective_on, changes=changes)
 
     def belongs_to(self, partner: PartnerSlug) -> bool:
         """Whether one of the partner's units published it."""
@@ -136,13 +217,13 @@ class Entry(Generic[State]):
 
 def can_be_used(offer: Entry[OfferState]) -> bool:
     """Whether people can be referred to this offer now."""
-    return offer.withdrawn_at is None and offer.state.status is OfferStatus.ACTIVE
+    return offer.withdrawn_at is None and offer.is_published and offer.state.status is OfferStatus.ACTIVE
 
 
 def event_of(
     event_class: type[DirectoryEvent],
     entry: Entry[State],
-    acted_by: PartnerSlug,
+    acted_by: PartnerSlug | None,
     more: Mapping[str, Any] | None = None,
 ) -> DirectoryEvent:
     """Tell the full state of an entry; `more` holds the fields that only this event has."""

@@ -5,20 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
-from schemas import OfferId, UnitId
+from schemas import CapacityState, OfferId, UnitId
 from schemas.codes import ServiceType
+from schemas.directory import Capacity
 from schemas.routing import ConsentAnswer, Priority, ProposalKind, Question, RankedBy, Requirement
 from schemas.routing_file import RoutingFile, Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A unit that gives a kind of service, with those of its offers of that kind that can be used now."""
-
-    unit: UnitId
-    service_type: ServiceType
-    offers: tuple[OfferId, ...] = ()
-    languages: frozenset[str] = frozenset()
 
 
 class Reason(NamedTuple):
@@ -27,6 +18,39 @@ class Reason(NamedTuple):
     rule: str
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A unit that gives a kind of service, with those of its offers of that kind that can be used now.
+
+    places: what it says of the offer with the best prospect; None where it has not said. reasons: why it stands where
+    it stands among the others.
+    """
+
+    unit: UnitId
+    service_type: ServiceType
+    offers: tuple[OfferId, ...] = ()
+    languages: frozenset[str] = frozenset()
+    places: CapacityState | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+def best_places(said: Sequence[CapacityState | None]) -> CapacityState | None:
+    """What a unit says of the offer with the best prospect, the soonest of several that are full."""
+    return min(said, key=lambda each: (_fullness(each), _expected(each)), default=None)
+
+
+def _fullness(places: CapacityState | None) -> int:
+    """0: there are places as far as is known; 1: there is a waiting list; 2: there is not even that."""
+    return _FULLNESS.get(places.capacity, 0) if places is not None and places.capacity else 0
+
+
+def _expected(places: CapacityState | None) -> date:
+    return places.expected_from if places is not None and places.expected_from else date.max
+
+
+_FULLNESS = {Capacity.WAITLIST: 1, Capacity.NO_CAPACITY: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +142,9 @@ def _placed(
     if len(left) < len(of_type):
         silence = Reason(table.silence.id, table.silence.reason, table.silence.text)
         proposal = replace(proposal, reasons=(*proposal.reasons, silence))
-    ordered = _ranked(table.providers.order, left, question, today)
+    full = Reason(table.full.id, table.full.reason, table.full.text)
+    marked = [replace(each, reasons=(full,)) if _fullness(each.places) else each for each in left]
+    ordered = _ranked(table.providers.order, marked, question, today)
     refusing = next((rule for rule in fitting if rule.step == "consent"), None)
     if refusing is not None:
         told = Reason(refusing.id, refusing.reason, refusing.text)
@@ -154,21 +180,28 @@ def _ranked(
     if waiting and RankedBy.ALTERNATING in order:
         turn = today.toordinal() % len(waiting)
         waiting = waiting[turn:] + waiting[:turn]
-    counted = [_COUNTS[each] for each in order if each in _COUNTS]
-    return tuple(sorted(waiting, key=lambda each: [*(not is_so(each, question) for is_so in counted), not each.offers]))
+    ranks = [_RANKS[each] for each in order if each in _RANKS]
+    return tuple(sorted(waiting, key=lambda each: [*(rank(each, question) for rank in ranks), not each.offers]))
 
 
-def _is_wished(provider: Provider, question: Question) -> bool:
-    return provider.unit == question.wished_unit
+def _by_capacity(provider: Provider, _question: Question) -> int:
+    return _fullness(provider.places)
 
 
-def _speaks(provider: Provider, question: Question) -> bool:
-    """Whether a unit offers the person's language; a region or script makes no difference."""
+def _by_wish(provider: Provider, question: Question) -> int:
+    return int(provider.unit != question.wished_unit)
+
+
+def _by_language(provider: Provider, question: Question) -> int:
+    """0 where a unit offers the person's language; a region or script makes no difference."""
     language = question.language
-    return language is not None and language.split("-")[0] in {each.split("-")[0] for each in provider.languages}
+    speaks = language is not None and language.split("-")[0] in {each.split("-")[0] for each in provider.languages}
+    return int(not speaks)
 
 
-_COUNTS: Mapping[RankedBy, Callable[[Provider, Question], bool]] = {
-    RankedBy.WISH: _is_wished,
-    RankedBy.LANGUAGE: _speaks,
+_RANKS: Mapping[RankedBy, Callable[[Provider, Question], int]] = {
+    RankedBy.CAPACITY: _by_capacity,
+    RankedBy.WISH: _by_wish,
+    RankedBy.LANGUAGE: _by_language,
 }
+"""Where a unit stands by each; the lower, the earlier."""

@@ -101,7 +101,7 @@ async def closures_of(conn: Connection, units: Sequence[UnitId]) -> Mapping[Unit
             (state ->> 'valid_until')::date as last
         from referral.entry
         where kind = 'notice' and state ->> 'category' = 'closed' and state ->> 'unit' = any($1::text[])
-          and withdrawn_at is null
+          and withdrawn_at is null and published_at <= chassis.lotse_now()
         order by unit, first, entry_id
         """,
         list(units),

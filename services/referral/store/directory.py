@@ -2,43 +2,78 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from schemas import CapacityState
 from schemas.codes import READER
+from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
-from services.referral.model.directory import Entry, Kind, State
+from services.referral.model.directory import Entry, Kind, Pending, State
 
 
 async def insert_entry(conn: Connection, kind: Kind[State], entry: Entry[State]) -> None:
     """Keep a new entry."""
     await conn.execute(
         """
-        insert into referral.entry (entry_id, kind, state, version, published_at, changed_at)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into referral.entry
+            (entry_id, state, version, published_at, changed_at, withdrawn_at, capacity, pending_act, pending_state,
+             effective_on, kind)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
-        entry.id,
+        *_columns(entry),
         kind.name,
-        entry.state.model_dump(mode="json"),
-        entry.version,
-        entry.published_at,
-        entry.changed_at,
     )
 
 
 async def update_entry(conn: Connection, entry: Entry[State]) -> None:
-    """Write an entry's new state."""
+    """Write an entry as it stands now."""
     await conn.execute(
         """
-        update referral.entry set state = $2, version = $3, changed_at = $4, withdrawn_at = $5
+        update referral.entry
+        set state = $2, version = $3, published_at = $4, changed_at = $5, withdrawn_at = $6, capacity = $7,
+            pending_act = $8, pending_state = $9, effective_on = $10
         where entry_id = $1
         """,
+        *_columns(entry),
+    )
+
+
+def _columns(entry: Entry[State]) -> Sequence[Any]:
+    pending = entry.pending
+    return (
         entry.id,
         entry.state.model_dump(mode="json"),
         entry.version,
+        entry.published_at,
         entry.changed_at,
         entry.withdrawn_at,
+        entry.capacity and entry.capacity.model_dump(mode="json"),
+        pending and pending.act,
+        pending and pending.state and pending.state.model_dump(mode="json"),
+        pending and pending.effective_on,
     )
+
+
+class Due(NamedTuple):
+    """An entry to which something is to happen, by the name of its kind."""
+
+    kind: str
+    entry_id: UUID
+
+
+async def due_by(conn: Connection, today: date, limit: int) -> Sequence[Due]:
+    """List up to `limit` entries to which something was to happen on this day or before, the earliest day first."""
+    rows = await conn.fetch(
+        """
+        select kind, entry_id from referral.entry
+        where effective_on <= $1
+        order by effective_on, entry_id limit $2
+        """,
+        today,
+        limit,
+    )
+    return [Due(*row) for row in rows]
 
 
 async def find_entry(conn: Connection, kind: Kind[State], entry_id: UUID) -> Entry[State] | None:
@@ -57,13 +92,14 @@ async def entries_after(
 ) -> Sequence[Entry[State]]:
     """List up to `limit` entries whose state has all the `wanted` values, the earliest published first.
 
-    usable_on: only what is neither withdrawn nor over before that day; None: all.
+    usable_on: only what is published, and neither withdrawn nor over before that day; None: all.
     """
     rows = await conn.fetch(
         """
         select * from referral.entry
         where kind = $1 and state @> $2 and ($3::uuid is null or entry_id > $3)
-          and ($4::date is null or withdrawn_at is null and coalesce((state ->> 'valid_until')::date >= $4, true))
+          and ($4::date is null or withdrawn_at is null and pending_act is distinct from 'publish'
+               and coalesce((state ->> 'valid_until')::date >= $4, true))
         order by entry_id limit $5
         """,
         kind.name,
@@ -76,12 +112,24 @@ async def entries_after(
 
 
 def entry_of_row(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
-    """Read a row; newer code may have written it, so as an open reader does."""
+    """Read a whole row of the table."""
     return Entry(
         id=row["entry_id"],
-        state=kind.state.model_validate(row["state"], extra="ignore", context=READER),
+        state=_read(kind.state, row["state"]),
         version=row["version"],
         published_at=row["published_at"],
         changed_at=row["changed_at"],
         withdrawn_at=row["withdrawn_at"],
+        capacity=_read(CapacityState, row["capacity"]) if row["capacity"] is not None else None,
+        pending=_pending(kind, row) if row["pending_act"] else None,
     )
+
+
+def _pending(kind: Kind[State], row: Mapping[str, Any]) -> Pending[State]:
+    state = _read(kind.state, row["pending_state"]) if row["pending_state"] is not None else None
+    return Pending(AnnouncedAct(row["pending_act"]), row["effective_on"], state)
+
+
+def _read(state: type[State], said: Any) -> State:
+    """Newer code may have written the row: read it as an open reader does."""
+    return state.model_validate(said, extra="ignore", context=READER)

@@ -30,7 +30,7 @@ class Wanted:
 
 
 _WHERE = r"""
-    kind = 'offer'
+    kind = 'offer' and published_at <= chassis.lotse_now()
     and case when $1::timestamptz is null then withdrawn_at is null else changed_at >= $1 end
     and state @> $2::jsonb
     and ($3::text is null or split_part(state ->> 'unit', '/', 1) = $3)
@@ -60,7 +60,7 @@ async def daily_contacts(conn: Connection, units: Sequence[UnitId]) -> Mapping[U
     rows = await conn.fetch(
         """
         select * from referral.entry
-        where kind = 'contact' and withdrawn_at is null and state ->> 'level' = $1
+        where kind = 'contact' and withdrawn_at is null and published_at <= chassis.lotse_now() and state ->> 'level' = $1
           and state ->> 'unit' = any($2::text[])
         order by entry_id
         """,

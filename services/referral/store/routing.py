@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from schemas import OfferId, UnitId
-from schemas.codes import OfferStatus, ServiceType
+from schemas import CapacityState, OfferId, UnitId
+from schemas.codes import READER, OfferStatus, ServiceType
 from services.chassis.db import Connection
 
 
@@ -15,6 +15,7 @@ class Offered(NamedTuple):
     unit: UnitId
     service_type: ServiceType
     languages: Sequence[str]
+    capacity: CapacityState | None
 
 
 async def usable_offers(conn: Connection, service_types: Collection[str]) -> Sequence[Offered]:
@@ -22,16 +23,22 @@ async def usable_offers(conn: Connection, service_types: Collection[str]) -> Seq
     rows = await conn.fetch(
         """
         select entry_id, state ->> 'unit' as unit, state ->> 'service_type' as service_type,
-               state -> 'languages' as languages
+               state -> 'languages' as languages, capacity
         from referral.entry
         where kind = 'offer' and withdrawn_at is null and state ->> 'status' = $2
-          and state ->> 'service_type' = any($1::text[])
+          and pending_act is distinct from 'publish' and state ->> 'service_type' = any($1::text[])
         order by entry_id
         """,
         list(service_types),
         OfferStatus.ACTIVE,
     )
     return [
-        Offered(OfferId(row["entry_id"]), UnitId(row["unit"]), ServiceType(row["service_type"]), row["languages"])
+        Offered(
+            OfferId(row["entry_id"]),
+            UnitId(row["unit"]),
+            ServiceType(row["service_type"]),
+            row["languages"],
+            row["capacity"] and CapacityState.model_validate(row["capacity"], extra="ignore", context=READER),
+        )
         for row in rows
     ]
