@@ -188,10 +188,14 @@ DATA_SETS = (
         "forget-access-log",
     ),
     DataSet(
-        "Verzeichnis der Angebote und Ansprechstellen",
-        {"referral": "referral.entry", "reporting": "view.directory_event"},
-        "keine; Ansprechstellen sind Funktionen",
-        "Angebote, Ansprechstellen, ihre Änderungen",
+        "Verzeichnis der Angebote, Ansprechstellen und Fortbildungen",
+        {
+            "referral": "referral.entry referral.training_registration referral.training_attendance",
+            "reporting": "view.directory_event",
+        },
+        "keine; Ansprechstellen sind Funktionen, Teilnehmende werden nur gezählt",
+        "Angebote, Ansprechstellen, Fortbildungsbedarfe und Fortbildungen, ihre Änderungen; wie viele Beschäftigte "
+        "welche Stelle zu einer Fortbildung anmeldet und wie viele welches Partners da waren",
         "gegenseitige Unterrichtung der Partner",
         NO_PERSON,
         EACH,

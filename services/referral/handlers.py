@@ -32,6 +32,8 @@ from schemas import (
     ReferralStarted,
     ReferralStatusShared,
     Topic,
+    TrainingAttended,
+    TrainingRegistrationsChanged,
 )
 from schemas.codes import ConsentState, EndReason
 from services.chassis.adoption import Adopt, Adoption
@@ -40,6 +42,7 @@ from services.referral.commands import adopting
 from services.referral.commands import cases as commands
 from services.referral.model.cases import Cases
 from services.referral.model.directory import CONTACTS, OFFERS, Kind, State
+from services.referral.model.trainings import NEEDS, TRAININGS
 
 Judge: TypeAlias = Callable[[Cases, Received[Any], datetime], None]
 
@@ -119,6 +122,18 @@ async def on_own_shared(conn: Connection, received: Received[ReferralStatusShare
     return await adopting.adopt_shared(conn, received)
 
 
+async def on_own_registrations(
+    conn: Connection, received: Received[TrainingRegistrationsChanged], _now: datetime
+) -> bool:
+    """Registrations for a training that a restored database has forgotten."""
+    return await adopting.adopt_registrations(conn, received)
+
+
+async def on_own_attended(conn: Connection, received: Received[TrainingAttended], _now: datetime) -> bool:
+    """Who was at a training, which a restored database has forgotten."""
+    return await adopting.adopt_attended(conn, received)
+
+
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
@@ -137,6 +152,10 @@ ADOPTION = Adoption(
     events={
         **_own_entries(OFFERS),
         **_own_entries(CONTACTS),
+        **_own_entries(NEEDS),
+        **_own_entries(TRAININGS),
+        TrainingRegistrationsChanged: on_own_registrations,
+        TrainingAttended: on_own_attended,
         ReferralRequested: on_own_requested,
         ReferralReceived: on_own_moved,
         ReferralAccepted: on_own_moved,

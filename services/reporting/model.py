@@ -18,15 +18,33 @@ from schemas import (
     OfferWithdrawn,
     PartnerSlug,
     Party,
+    Received,
+    TrainingAttended,
+    TrainingCancelled,
+    TrainingCountEvent,
+    TrainingEvent,
+    TrainingNeedClosed,
+    TrainingNeedEvent,
     UnitId,
     partner_of,
 )
-from schemas.agreement_file import AgreementFile, Clause, Events, EventsTold, NotMeasured, NotYet, SumInformation
+from schemas.agreement_file import (
+    AgreementFile,
+    Clause,
+    Events,
+    EventsTold,
+    NotMeasured,
+    NotYet,
+    SumInformation,
+    TrainingsAttended,
+)
 from schemas.calendar import LOCAL_TIME
 from schemas.codes import ContactLevel, PartnerRole
 from schemas.partner_file import Partners
 
 NOBODY = PartnerSlug("")
+OF_A_UNIT = (OfferEvent, ContactEvent, TrainingNeedEvent, TrainingEvent, TrainingCountEvent, InformationCounted)
+"""Events about something of one unit, which they name."""
 
 
 class Status(StrEnum):
@@ -86,6 +104,7 @@ class Facts:
     happened: Sequence[Happened] = ()
     tellings: Sequence[Telling] = ()
     contacts: Sequence[Named] = ()
+    trainings_attended: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,13 +141,17 @@ def result(clause: Clause, partners: Partners, facts: Facts, year: Year) -> Resu
     return Result(clause, Status.COUNTED, None, done, times_late(clause, done, year), missing)
 
 
-def times_done(counts: SumInformation | Events | EventsTold, partners: Partners, facts: Facts) -> int:
+def times_done(
+    counts: SumInformation | Events | EventsTold | TrainingsAttended, partners: Partners, facts: Facts
+) -> int:
     """Count as the clause says it is counted."""
     if isinstance(counts, SumInformation):
         units = {unit for unit, file in partners.units.items() if counts.by in file.roles}
         return sum(each.people for each in facts.information if each.unit in units)
     if isinstance(counts, Events):
         return _times_happened(counts, partners, facts.happened)
+    if isinstance(counts, TrainingsAttended):
+        return facts.trainings_attended
     return _times_told(counts, partners, facts.tellings)
 
 
@@ -193,7 +216,7 @@ def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
     parties = event.parties()
     if parties:
         return parties.get(Party.SENDER, NOBODY), parties.get(Party.RECIPIENT, NOBODY)
-    if isinstance(event, OfferEvent | ContactEvent | InformationCounted):
+    if isinstance(event, OF_A_UNIT):
         return partner_of(event.unit), NOBODY
     return NOBODY, NOBODY
 
@@ -204,8 +227,15 @@ def level_of(event: Event) -> ContactLevel | None:
 
 
 def ends(event: Event) -> bool:
-    """Whether the offer or contact is no longer to be used."""
-    return isinstance(event, OfferWithdrawn | ContactWithdrawn)
+    """Whether what the event is about is no longer to be used, or the attendance that it tells of is none."""
+    if isinstance(event, TrainingAttended):
+        return not event.attendance
+    return isinstance(event, OfferWithdrawn | ContactWithdrawn | TrainingNeedClosed | TrainingCancelled)
+
+
+def counts_at(event: Received[Event]) -> datetime:
+    """For when an event of the directory counts: a training for its own end, whenever its attendance is entered."""
+    return event.data.ended_at if isinstance(event.data, TrainingAttended) else event.time
 
 
 def uncountable(agreement: AgreementFile) -> str | None:
@@ -221,7 +251,7 @@ def uncountable(agreement: AgreementFile) -> str | None:
         elif isinstance(counts, EventsTold):
             kind = DirectoryEvent if counts.level is None else ContactEvent
             wrong = [each for each in counts.types if not issubclass(EVENTS[each], kind)]
-            why = f"only events of {'offers and contacts' if counts.level is None else 'contacts'} can be counted so"
+            why = f"only events of {'the directory' if counts.level is None else 'contacts'} can be counted so"
         else:
             continue
         if wrong:

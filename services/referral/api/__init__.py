@@ -1,5 +1,12 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import contacts, offers, referrals, routing
+from services.referral.api import contacts, offers, referrals, routing, training_needs, trainings
 
-ROUTERS = (offers.router, contacts.router, referrals.router, routing.router)
+ROUTERS = (
+    offers.router,
+    contacts.router,
+    training_needs.router,
+    trainings.router,
+    referrals.router,
+    routing.router,
+)

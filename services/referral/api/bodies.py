@@ -1,11 +1,10 @@
 """What requests about referrals say, and how a referral is shown."""
 
-import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from schemas import OfferId, Party, ReferralId, UnitId
 from schemas.codes import (
@@ -18,24 +17,12 @@ from schemas.codes import (
     TakenBackReason,
 )
 from schemas.texts import ShortText
+from schemas.times import Day
 from services.chassis.api import Body
 from services.referral.model.insight import Insight, Standing
 from services.referral.model.referrals import Referral
 
 CaseRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _is_day(value: Any) -> Any:
-    """pydantic would also take a number of seconds for a day."""
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError("must be a day such as 2026-05-04")
-    return value
-
-
-Day = Annotated[date, BeforeValidator(_is_day)]
-
-
 OwnNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}$")]
 """A file number or the like; a name has no place in it."""
 

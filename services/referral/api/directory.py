@@ -1,4 +1,4 @@
-"""What the routes of offers and contacts have in common."""
+"""What the routes of the directory have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fastapi import Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from schemas import PartnerSlug, Topic, new_id
+from schemas import PartnerSlug, Topic, UnitId, new_id
 from services.chassis.api import Act, Answer, Change, check_version, perform, respond
 from services.chassis.context import Context
 from services.chassis.db import Connection
@@ -49,7 +49,7 @@ def dated(entry: Entry[State]) -> dict[str, Any]:
 
 async def publish(change: Change, shelf: Shelf[State], state: State) -> Response:
     """Make an entry of one of the caller's units known."""
-    _check_own_unit(change, shelf, state)
+    check_own_unit(change, shelf.writing, state.unit)
     entry_id, partner = new_id(), PartnerSlug(change.caller.partner)
 
     async def act(conn: Connection, now: datetime) -> Answer:
@@ -61,7 +61,7 @@ async def publish(change: Change, shelf: Shelf[State], state: State) -> Response
 
 async def replace(change: Change, shelf: Shelf[State], entry_id: UUID, state: State) -> Response:
     """Change an entry to a new full state; If-Match is required."""
-    _check_own_unit(change, shelf, state)
+    check_own_unit(change, shelf.writing, state.unit)
     partner = PartnerSlug(change.caller.partner)
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
@@ -91,9 +91,9 @@ async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID) -> Respo
     return await _perform(change, shelf, entry_id, act)
 
 
-def _check_own_unit(change: Change, shelf: Shelf[State], state: State) -> None:
-    """The unit that the body names is one of the agreement's, for which the caller may write."""
-    if state.unit not in change.context.partners.units or not may(change.caller, shelf.writing, state.unit):
+def check_own_unit(change: Change, writing: str, unit: UnitId) -> None:
+    """The unit that the body names is one of the agreement's, for which the caller may do this; else a problem 403."""
+    if unit not in change.context.partners.units or not may(change.caller, writing, unit):
         raise Problem(NOT_YOUR_UNIT)
 
 

@@ -25,11 +25,11 @@ from schemas.routing import (
     StatusGroup,
 )
 from schemas.routing_file import OLDEST, RoutingFile
+from schemas.times import Day
 from services.chassis import db
 from services.chassis.api import Answer, Body, Caller, context_of, respond
 from services.chassis.permissions import allowed
 from services.chassis.problems import Problem, Refusal, documented
-from services.referral.api.bodies import Day
 from services.referral.commands.routing import providers
 from services.referral.model.routing import Proposal, Provider, months_since, propose
 from services.referral.resources import resources_of

@@ -17,12 +17,14 @@ from schemas import (
     OfferState,
     OfferWithdrawn,
     PartnerSlug,
+    TrainingNeedState,
+    TrainingState,
     UnitId,
     partner_of,
 )
 from schemas.codes import OfferStatus
 
-State = TypeVar("State", OfferState, ContactState)
+State = TypeVar("State", OfferState, ContactState, TrainingNeedState, TrainingState)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ CONTACTS = Kind("contact", ContactState, ContactPublished, ContactChanged, Conta
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
-    """One offer or contact as it stands; `version` counts its states from 1."""
+    """One thing that a unit published as it stands; `version` counts its states from 1."""
 
     id: UUID
     state: State
@@ -53,7 +55,7 @@ class Entry(Generic[State]):
 
     @property
     def unit(self) -> UnitId:
-        """The unit whose offer or contact it is."""
+        """The unit that published it."""
         return self.state.unit
 
     def belongs_to(self, partner: PartnerSlug) -> bool:

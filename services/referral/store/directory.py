@@ -43,7 +43,7 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
 async def find_entry(conn: Connection, kind: Kind[State], entry_id: UUID) -> Entry[State] | None:
     """Return one entry of a kind, withdrawn ones too; None where there is none."""
     row = await conn.fetchrow("select * from referral.entry where kind = $1 and entry_id = $2", kind.name, entry_id)
-    return _entry(kind, row) if row else None
+    return as_entry(kind, row) if row else None
 
 
 async def entries_after(
@@ -69,11 +69,11 @@ async def entries_after(
         include_withdrawn,
         limit,
     )
-    return [_entry(kind, row) for row in rows]
+    return [as_entry(kind, row) for row in rows]
 
 
-def _entry(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
-    """Newer code may have written the row: read it as an open reader does."""
+def as_entry(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
+    """Read a row as an open reader does: newer code may have written it."""
     return Entry(
         id=row["entry_id"],
         state=kind.state.model_validate(row["state"], extra="ignore", context=READER),
