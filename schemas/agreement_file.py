@@ -18,7 +18,7 @@ _TEXT_RULE = "a text of 1 to 500 characters"
 _TYPES_RULE = 'a list of event types, for instance ["lotse.offer.published.v1"]'
 _ROLE_RULE = f"one of {', '.join(PartnerRole.writable())}"
 _REASON_RULE = f"{_TEXT_RULE}, in German, for the report"
-_COUNTS_RULE = "a table of the kind sum-information, events, events-told, not-measured or not-yet"
+_COUNTS_RULE = "a table of the kind sum-information, events, events-told, trainings-attended, not-measured or not-yet"
 
 
 class AgreementFileError(FileError):
@@ -67,6 +67,12 @@ class EventsTold(FileModel):
     level: ContactLevel | None = Field(default=None, description=f"one of {', '.join(ContactLevel.writable())}")
 
 
+class TrainingsAttended(FileModel):
+    """Counted: each training that somebody attended, in the year in which it ended; each answers a need."""
+
+    kind: Literal["trainings-attended"]
+
+
 class NotMeasured(FileModel):
     """Never counted, on purpose; the reason is shown."""
 
@@ -81,7 +87,7 @@ class NotYet(FileModel):
     reason: Text = Field(description=_REASON_RULE)
 
 
-Counts = SumInformation | Events | EventsTold | NotMeasured | NotYet
+Counts = SumInformation | Events | EventsTold | TrainingsAttended | NotMeasured | NotYet
 
 
 class Clause(FileModel):

@@ -436,6 +436,27 @@ class OfferStatus(Code, grows=False):
     TEMPORARILY_CLOSED = "temporarily closed"
 
 
+class TrainingTopic(Code, grows=True, unknown="other"):
+    """What staff of the partners need to learn."""
+
+    RESIDENCE_LAW = "residence-law"
+    BENEFITS_LAW = "benefits-law"
+    DATA_PROTECTION = "data-protection"
+    LANGUAGE_COURSES = "language-courses"
+    RECOGNITION = "recognition-of-qualifications"
+    WORK = "work-and-training"
+    SCHOOL = "school-and-childcare"
+    HEALTH_SYSTEM = "health-system"
+    HOUSING = "housing"
+    INTERPRETING = "interpreting"
+    INTERCULTURAL = "intercultural-skills"
+    DISCRIMINATION = "discrimination"
+    PROTECTION = "protection-from-violence"
+    COUNSELLING = "counselling-methods"
+    SOFTWARE = "software"
+    OTHER = "other"
+
+
 class LegalRegime(Code, grows=False):
     """The data protection law a unit works under."""
 

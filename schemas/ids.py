@@ -13,6 +13,8 @@ OfferId = NewType("OfferId", UUID)
 ContactId = NewType("ContactId", UUID)
 MaterialId = NewType("MaterialId", UUID)
 NoticeId = NewType("NoticeId", UUID)
+TrainingNeedId = NewType("TrainingNeedId", UUID)
+TrainingId = NewType("TrainingId", UUID)
 EventId = NewType("EventId", UUID)
 
 SLUG = "[a-z0-9]+(?:-[a-z0-9]+)*"

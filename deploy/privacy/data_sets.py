@@ -188,10 +188,15 @@ DATA_SETS = (
         "forget-access-log",
     ),
     DataSet(
-        "Verzeichnis der Angebote und Ansprechstellen",
-        {"referral": "referral.entry", "reporting": "view.directory_event"},
-        "keine; Ansprechstellen sind Funktionen",
-        "Angebote, Ansprechstellen, Informationsmaterial, Hinweise auf Veränderungen der Stellen, und was sich änderte",
+        "Verzeichnis der Angebote, Ansprechstellen und Fortbildungen",
+        {
+            "referral": "referral.entry referral.training_registration referral.training_attendance",
+            "reporting": "view.directory_event",
+        },
+        "keine; Ansprechstellen sind Funktionen, Teilnehmende werden nur gezählt",
+        "Angebote, Ansprechstellen, Informationsmaterial, Hinweise auf Veränderungen der Stellen, Fortbildungsbedarfe "
+        "und Fortbildungen, und was sich änderte; wie viele Beschäftigte welche Stelle zu einer Fortbildung anmeldet "
+        "und wie viele welches Partners da waren",
         "gegenseitige Unterrichtung der Partner",
         NO_PERSON,
         EACH,

@@ -35,6 +35,8 @@ from schemas import (
     ReferralStarted,
     ReferralStatusShared,
     Topic,
+    TrainingAttended,
+    TrainingRegistrationsChanged,
 )
 from schemas.codes import ConsentState, EndReason
 from services.chassis.adoption import Adopt, Adoption
@@ -42,7 +44,8 @@ from services.chassis.db import Connection
 from services.referral.commands import adopting
 from services.referral.commands import cases as commands
 from services.referral.model.cases import Cases
-from services.referral.model.directory import KINDS, Kind, State
+from services.referral.model.directory import KINDS, AnnouncedKind, Kind, State
+from services.referral.model.trainings import NEEDS, TRAININGS
 
 Judge: TypeAlias = Callable[[Cases, Received[Any], datetime], None]
 
@@ -132,6 +135,18 @@ async def on_own_counted(_conn: Connection, _received: Received[InformationCount
     return True
 
 
+async def on_own_registrations(
+    conn: Connection, received: Received[TrainingRegistrationsChanged], _now: datetime
+) -> bool:
+    """Registrations for a training that a restored database has forgotten."""
+    return await adopting.adopt_registrations(conn, received)
+
+
+async def on_own_attended(conn: Connection, received: Received[TrainingAttended], _now: datetime) -> bool:
+    """Who was at a training, which a restored database has forgotten."""
+    return await adopting.adopt_attended(conn, received)
+
+
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
@@ -141,13 +156,18 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
 
         return on_own_entry
 
-    return {
+    own: dict[type[Event], Adopt] = {
         kind.published: of_kind(adopting.adopt_published),
         kind.changed: of_kind(adopting.adopt_changed),
         kind.withdrawn: of_kind(adopting.adopt_changed),
+    }
+    if not isinstance(kind, AnnouncedKind):
+        return own
+    announced: dict[type[Event], Adopt] = {
         kind.announced: of_kind(adopting.adopt_announced),
         kind.retracted: of_kind(adopting.adopt_retracted),
     }
+    return {**own, **announced}
 
 
 async def on_own_capacity(conn: Connection, received: Received[OfferCapacityChanged], _now: datetime) -> bool:
@@ -161,6 +181,10 @@ ADOPTION = Adoption(
     events={
         **{event: adopt for kind in KINDS for event, adopt in _own_entries(kind).items()},
         OfferCapacityChanged: on_own_capacity,
+        **_own_entries(NEEDS),
+        **_own_entries(TRAININGS),
+        TrainingRegistrationsChanged: on_own_registrations,
+        TrainingAttended: on_own_attended,
         ReferralRequested: on_own_requested,
         ReferralReceived: on_own_moved,
         ReferralAccepted: on_own_moved,

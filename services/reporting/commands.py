@@ -16,7 +16,18 @@ from schemas.agreement_file import AgreementFile
 from schemas.partner_file import Partners
 from services.chassis.db import Connection
 from services.reporting import store
-from services.reporting.model import Facts, Result, Year, ends, is_counted, level_of, partners_of, results, year_of
+from services.reporting.model import (
+    Facts,
+    Result,
+    Year,
+    counts_at,
+    ends,
+    is_counted,
+    level_of,
+    partners_of,
+    results,
+    year_of,
+)
 from services.reporting.store import Heard, Published, Seen
 
 COUNTED_TYPES = frozenset(name for name, event_class in EVENTS.items() if is_counted(event_class))
@@ -46,7 +57,7 @@ def _seen(event: Received[Event]) -> Seen:
 def _published(event: Received[Event]) -> Published:
     data = event.data
     publisher, _ = partners_of(data)
-    return Published(event.id, event.type, event.key, publisher, level_of(data), ends(data), event.time)
+    return Published(event.id, event.type, event.key, publisher, level_of(data), ends(data), counts_at(event))
 
 
 def _heard(event: Received[Event], informed: PartnerInformed) -> list[Heard]:
@@ -66,5 +77,6 @@ async def compliance(
         await store.events_counted(conn, bounds.year),
         await store.tellings(conn, bounds.year),
         await store.valid_contacts(conn, bounds.ends_at),
+        await store.trainings_attended(conn, bounds.year),
     )
     return bounds, results(agreement, partners, facts, bounds)

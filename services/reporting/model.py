@@ -18,10 +18,22 @@ from schemas import (
     PartnerSlug,
     Party,
     PublicState,
+    Received,
+    TrainingAttended,
+    TrainingCountEvent,
     UnitId,
     partner_of,
 )
-from schemas.agreement_file import AgreementFile, Clause, Events, EventsTold, NotMeasured, NotYet, SumInformation
+from schemas.agreement_file import (
+    AgreementFile,
+    Clause,
+    Events,
+    EventsTold,
+    NotMeasured,
+    NotYet,
+    SumInformation,
+    TrainingsAttended,
+)
 from schemas.calendar import LOCAL_TIME
 from schemas.codes import ContactLevel, PartnerRole
 from schemas.partner_file import Partners
@@ -88,6 +100,7 @@ class Facts:
     happened: Sequence[Happened] = ()
     tellings: Sequence[Telling] = ()
     contacts: Sequence[Named] = ()
+    trainings_attended: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,13 +137,17 @@ def result(clause: Clause, partners: Partners, facts: Facts, year: Year) -> Resu
     return Result(clause, Status.COUNTED, None, done, times_late(clause, done, year), missing)
 
 
-def times_done(counts: SumInformation | Events | EventsTold, partners: Partners, facts: Facts) -> int:
+def times_done(
+    counts: SumInformation | Events | EventsTold | TrainingsAttended, partners: Partners, facts: Facts
+) -> int:
     """Count as the clause says it is counted."""
     if isinstance(counts, SumInformation):
         units = {unit for unit, file in partners.units.items() if counts.by in file.roles}
         return sum(each.people for each in facts.information if each.unit in units)
     if isinstance(counts, Events):
         return _times_happened(counts, partners, facts.happened)
+    if isinstance(counts, TrainingsAttended):
+        return facts.trainings_attended
     return _times_told(counts, partners, facts.tellings)
 
 
@@ -195,7 +212,7 @@ def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
     parties = event.parties()
     if parties:
         return parties.get(Party.SENDER, NOBODY), parties.get(Party.RECIPIENT, NOBODY)
-    if isinstance(event, PublicState | InformationCounted):
+    if isinstance(event, PublicState | TrainingCountEvent | InformationCounted):
         return partner_of(event.unit), NOBODY
     return NOBODY, NOBODY
 
@@ -206,8 +223,18 @@ def level_of(event: Event) -> ContactLevel | None:
 
 
 def ends(event: Event) -> bool:
-    """Whether a contact is no longer to be used; of other entries only what happened to them is counted."""
+    """Whether a contact is no longer to be used, or the attendance that is told of is none.
+
+    Of other entries only what happened to them is counted.
+    """
+    if isinstance(event, TrainingAttended):
+        return not event.attendance
     return isinstance(event, ContactWithdrawn)
+
+
+def counts_at(event: Received[Event]) -> datetime:
+    """For when an event of the directory counts: a training for its own end, whenever its attendance is entered."""
+    return event.data.ended_at if isinstance(event.data, TrainingAttended) else event.time
 
 
 def uncountable(agreement: AgreementFile) -> str | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from schemas import InformationCounted, PartnerSlug, UnitId
+from schemas import InformationCounted, PartnerSlug, TrainingAttended, UnitId
 from services.chassis.db import Connection
 from services.reporting.model import Happened, Named, People, Telling, Year
 
@@ -20,7 +20,7 @@ class Seen(NamedTuple):
 
 
 class Published(NamedTuple):
-    """An event of the directory."""
+    """An event of the directory; `at`: for when it counts."""
 
     event_id: UUID
     type: str
@@ -159,3 +159,18 @@ async def valid_contacts(conn: Connection, at: datetime) -> list[Named]:
         at,
     )
     return [Named(PartnerSlug(row["partner"]), row["level"]) for row in rows]
+
+
+async def trainings_attended(conn: Connection, year: int) -> int:
+    """How many trainings that ended in a year somebody attended, by the last that was said of each."""
+    trainings: int = await conn.fetchval(
+        """
+        select count(*)
+        from (select distinct on (entity) ended, at from view.directory_event
+              where type = $1 order by entity, seq desc) as last
+        where not ended and extract(year from at at time zone 'Europe/Berlin') = $2
+        """,
+        TrainingAttended.event_type,
+        year,
+    )
+    return trainings

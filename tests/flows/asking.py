@@ -14,6 +14,7 @@ from tests.intake import builders as people
 from tests.intake.builders import Desk
 from tests.notifier.events import Story
 from tests.referral import builders as referrals
+from tests.referral import training_builders as trainings
 from tests.referral.builders import Lotse, a_case, facts_of
 
 CITY, CITY_TOO = "stadt-koblenz/integration", "stadt-koblenz/teilhabe"
@@ -337,6 +338,68 @@ DIRECTORY = {
     )
 }
 DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"), AWO)
+
+
+async def a_need(referral: Running) -> Ask:
+    """A need of AWO's; whoever is of another partner says that it is its own."""
+    place = f"{trainings.NEEDS}/{await trainings.stated(Lotse(referral), unit=AWO)}"
+
+    def ask(unit: str) -> Request:
+        is_own = unit.startswith("awo-rheinland/")
+        return Request(place, trainings.a_need(unit=AWO if is_own else unit), {"If-Match": '"1"'})
+
+    return ask
+
+
+async def an_offered_training(referral: Running) -> Ask:
+    """What somebody says who offers a training of AWO's."""
+    need_id = await trainings.stated(Lotse(referral))
+    return lambda _unit: Request(trainings.TRAININGS, trainings.a_training(need_id, unit=AWO))
+
+
+async def a_training(referral: Running) -> Ask:
+    """A training of AWO's; whoever is of another partner says that it is its own."""
+    need_id = await trainings.stated(Lotse(referral))
+    place = await trainings.offered(Lotse(referral), need_id)
+
+    def ask(unit: str) -> Request:
+        is_own = unit.startswith("awo-rheinland/")
+        return Request(place, trainings.a_training(need_id, unit=AWO if is_own else unit), {"If-Match": '"1"'})
+
+    return ask
+
+
+async def a_training_that_is_over(referral: Running) -> Ask:
+    asked = await a_training(referral)
+    async with referral.context.database.transaction() as conn:
+        await conn.execute(
+            """
+            update referral.entry set state = jsonb_set(state, '{sessions,-1,ends_at}', '"2020-01-01T00:00:00Z"')
+            where kind = 'training'
+            """
+        )
+    return lambda unit: Request(f"{asked(unit).path}/attendance", {"attendance": []}, {"If-Match": '"1"'})
+
+
+TRAININGS = {
+    "GET /v1/training-needs": Way(always("/v1/training-needs")),
+    "POST /v1/training-needs": Way(
+        always("/v1/training-needs", trainings.a_need(unit=AWO)), AWO, hidden=(403, "not-your-unit")
+    ),
+    "GET /v1/training-needs/{training_need_id}": Way(a_need, AWO),
+    "PUT /v1/training-needs/{training_need_id}": Way(a_need, AWO),
+    "POST /v1/training-needs/{training_need_id}/close": Way(done_to(a_need, "close", {}), AWO),
+    "GET /v1/trainings": Way(always("/v1/trainings")),
+    "GET /v1/trainings.ics": Way(always("/v1/trainings.ics")),
+    "POST /v1/trainings": Way(an_offered_training, AWO, hidden=(403, "not-your-unit")),
+    "GET /v1/trainings/{training_id}": Way(a_training, AWO),
+    "PUT /v1/trainings/{training_id}": Way(a_training, AWO),
+    "POST /v1/trainings/{training_id}/cancel": Way(done_to(a_training, "cancel", {}), AWO),
+    "PUT /v1/trainings/{training_id}/registrations": Way(
+        done_to(a_training, "registrations", {"people": 1}), AWO, farthest=Relation.OWN_UNIT
+    ),
+    "PUT /v1/trainings/{training_id}/attendance": Way(a_training_that_is_over, AWO),
+}
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "receive": (),
     "accept": (),
@@ -407,6 +470,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/slips": own("/v1/slips", {"places": ["jugendamt"], "language": "ar"}),
         "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
         **DIRECTORY,
+        **TRAININGS,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.
         "POST /v1/referrals": Way(a_request, hidden=(409, "no-consent")),
         "GET /v1/referrals": own("/v1/referrals?role=sent"),

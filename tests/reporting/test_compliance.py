@@ -44,7 +44,7 @@ from tests.schemas.samples import a
 NOTIFIER = "/koblenz/notifier/1"
 JOBCENTER_UNIT = UnitId("jobcenter-koblenz/jobcenter")
 THIS_YEAR = datetime.now(UTC).year
-COUNTED = {"K1", "K2", "K4", "K5", "K6", "K7", "K8"}
+COUNTED = {"K1", "K2", "K4", "K5", "K6", "K7", "K8", "K10"}
 
 
 def counted(count: int, unit: str = CITY_UNIT, month: str = f"{THIS_YEAR}-03") -> InformationCounted:

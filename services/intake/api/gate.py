@@ -10,13 +10,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from schemas import ReferralId
+from schemas.calendar import Day
 from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, LanguageTag
 from services.chassis.api import Caller, context_of
 from services.chassis.keys import hold_key
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented, refuse
 from services.intake.api.callers import referral_to_act_on
-from services.intake.api.fields import WrittenDate
 from services.intake.commands.gate import Fetcher, disclose
 from services.intake.commands.persons import case_key
 from services.intake.vault import unseal
@@ -48,7 +48,7 @@ class Language(BaseModel):
 class Age(BaseModel):
     """How old the person is; one of the two."""
 
-    birth_date: WrittenDate | None = None
+    birth_date: Day | None = None
     age_band: AgeBand | None = None
 
 

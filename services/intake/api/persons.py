@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, StrictBool, model_validator
 
 from schemas import CaseId, UnitId, new_id
+from schemas.calendar import Day
 from schemas.codes import AccessibilityNeed, AgeBand, ChannelKind, DataCategory, LanguageTag
 from services.chassis import db
 from services.chassis.access import note_access
@@ -21,7 +22,7 @@ from services.chassis.keys import Key
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented, refuse
 from services.intake.api.callers import Reference, vault_of
-from services.intake.api.fields import Line, WrittenDate
+from services.intake.api.fields import Line
 from services.intake.commands.persons import KEY_GONE, case_key, person_of, register_person, reserve_key
 from services.intake.model.persons import Person
 from services.intake.resources import resources_of
@@ -46,7 +47,7 @@ class NewPerson(Body):
     channel: Channel
     language: LanguageTag
     interpreter: StrictBool
-    birth_date: WrittenDate | None = None
+    birth_date: Day | None = None
     age_band: AgeBand | None = None
     accessibility: frozenset[AccessibilityNeed] = frozenset()
 

@@ -1,10 +1,22 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import capacity, hsds, referrals, routing, shelves, slips, worklists
+from services.referral.api import (
+    capacity,
+    hsds,
+    referrals,
+    routing,
+    shelves,
+    slips,
+    training_needs,
+    trainings,
+    worklists,
+)
 
 ROUTERS = (
     *shelves.ROUTERS,
     capacity.router,
+    training_needs.router,
+    trainings.router,
     hsds.router,
     routing.router,
     slips.router,

@@ -19,7 +19,7 @@ from services.chassis.keys import Key
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.referral.commands import announcing, directory
-from services.referral.model.directory import Entry, Kind, State
+from services.referral.model.directory import AnnouncedKind, Entry, Kind, State
 from services.referral.store import directory as store
 
 EffectiveOn: TypeAlias = Annotated[
@@ -36,11 +36,14 @@ class Timed(Body):
 NOT_YOUR_UNIT = Refusal(403, "not-your-unit", "The unit must be one of your own organisation's.", field="unit")
 
 
+IncludeInactive: TypeAlias = Annotated[bool, Field(description="also what is withdrawn, over or not active now")]
+
+
 class Listing(BaseModel):
     """What every list can be asked for; what a kind's own list adds are values of its state."""
 
     unit: UnitId | None = None
-    include_inactive: Annotated[bool, Field(description="also what is withdrawn, over or not active now")] = False
+    include_inactive: IncludeInactive = False
     after: Annotated[UUID | None, Field(description="`next` of the page before")] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
@@ -50,18 +53,28 @@ class Listing(BaseModel):
         return self.model_dump(mode="json", exclude={"include_inactive", "after", "limit"}, exclude_none=True)
 
 
-class EntryView(BaseModel):
-    """What is shown of every entry beside its state."""
+class DatedView(BaseModel):
+    """What is shown of everything in the directory beside its state."""
 
     published_at: datetime
     changed_at: datetime
     withdrawn_at: datetime | None
-    announcement: Announcement | None
 
     @classmethod
     def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
         """The values of these fields; views with more fields add theirs."""
-        return {name: getattr(entry, name) for name in EntryView.model_fields}
+        return {name: getattr(entry, name) for name in DatedView.model_fields}
+
+
+class EntryView(DatedView):
+    """What is shown of an entry of which something can be announced."""
+
+    announcement: Announcement | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+        """What is announced too."""
+        return {**super().facts_of(entry), "announcement": entry.announcement}
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Shelf(Generic[State]):
     path: str
     reading: str
     writing: str
-    view: type[EntryView]
+    view: type[DatedView]
     page: type[BaseModel]
     listing: type[Listing]
     usable: Mapping[str, str] = field(default_factory=dict)
@@ -84,13 +97,20 @@ class Shelf(Generic[State]):
         """An entry as every partner sees it."""
         return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **self.view.facts_of(entry))
 
+    @property
+    def announced_kind(self) -> AnnouncedKind[State]:
+        """Its kind. Raises TypeError where nothing is ever announced of it."""
+        if not isinstance(self.kind, AnnouncedKind):
+            raise TypeError(f"nothing is announced of a {self.kind.name}")
+        return self.kind
+
     def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
         """Show one entry; a new one with the place where it is found from now on."""
         location = f"{self.path}/{entry.id}" if is_new else None
         return Answer(self.show(entry), version=entry.version, location=location)
 
 
-async def publish(change: Change, shelf: Shelf[State], state: State, effective_on: date | None) -> Response:
+async def publish(change: Change, shelf: Shelf[State], state: State, effective_on: date | None = None) -> Response:
     """Make an entry of one of the caller's units known."""
     _check_state(change, shelf, state)
     entry_id, partner, kind = new_id(), PartnerSlug(change.caller.partner), shelf.kind
@@ -98,14 +118,15 @@ async def publish(change: Change, shelf: Shelf[State], state: State, effective_o
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         if effective_on is None:
             return shelf.answer(await directory.publish(conn, kind, entry_id, state, partner, now), is_new=True)
-        entry = await announcing.announce_publication(conn, kind, entry_id, state, effective_on, partner, now)
+        announced = shelf.announced_kind
+        entry = await announcing.announce_publication(conn, announced, entry_id, state, effective_on, partner, now)
         return entry if isinstance(entry, Refusal) else shelf.answer(entry, is_new=True)
 
     return await _perform(change, shelf, entry_id, act, status=201)
 
 
 async def replace(
-    change: Change, shelf: Shelf[State], entry_id: UUID, state: State, effective_on: date | None
+    change: Change, shelf: Shelf[State], entry_id: UUID, state: State, effective_on: date | None = None
 ) -> Response:
     """Change an entry to a new full state; If-Match is required."""
     _check_state(change, shelf, state)
@@ -114,19 +135,19 @@ async def replace(
     async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
         if effective_on is None:
             return await directory.change(conn, kind, entry, state, partner, now)
-        return await announcing.announce_change(conn, kind, entry, state, effective_on, partner, now)
+        return await announcing.announce_change(conn, shelf.announced_kind, entry, state, effective_on, partner, now)
 
     return await act_on(change, shelf, entry_id, alter, needs_version=True)
 
 
-async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID, effective_on: date | None) -> Response:
+async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID, effective_on: date | None = None) -> Response:
     """Take an entry out of use."""
     partner, kind = PartnerSlug(change.caller.partner), shelf.kind
 
     async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
         if effective_on is None:
             return await directory.withdraw(conn, kind, entry, partner, now)
-        return await announcing.announce_withdrawal(conn, kind, entry, effective_on, partner, now)
+        return await announcing.announce_withdrawal(conn, shelf.announced_kind, entry, effective_on, partner, now)
 
     return await act_on(change, shelf, entry_id, alter)
 
@@ -136,7 +157,7 @@ async def retract(change: Change, shelf: Shelf[State], entry_id: UUID) -> Respon
     partner = PartnerSlug(change.caller.partner)
 
     async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State] | Refusal:
-        return await announcing.retract(conn, shelf.kind, entry, partner, now)
+        return await announcing.retract(conn, shelf.announced_kind, entry, partner, now)
 
     return await act_on(change, shelf, entry_id, alter)
 
@@ -162,11 +183,16 @@ async def act_on(
 
 
 def _check_state(change: Change, shelf: Shelf[State], state: State) -> None:
-    """The unit is one of the agreement's, for which the caller may write, and the fields go together."""
-    if state.unit not in change.context.partners.units or not may(change.caller, shelf.writing, state.unit):
-        raise Problem(NOT_YOUR_UNIT)
+    """The caller may write for the unit, and the fields go together."""
+    check_own_unit(change, shelf.writing, state.unit)
     if fault := shelf.kind.fault_of(state):
         raise Problem(directory.not_valid(fault))
+
+
+def check_own_unit(change: Change, writing: str, unit: UnitId) -> None:
+    """The unit that the body names is one of the agreement's, for which the caller may do this; else a problem 403."""
+    if unit not in change.context.partners.units or not may(change.caller, writing, unit):
+        raise Problem(NOT_YOUR_UNIT)
 
 
 async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act, *, status: int = 200) -> Response:

@@ -26,6 +26,9 @@ from schemas import (
     ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
+    TrainingAttended,
+    TrainingCountEvent,
+    TrainingRegistrationsChanged,
 )
 from schemas.calendar import local_midnight
 from schemas.directory import AnnouncedAct
@@ -33,7 +36,8 @@ from services.chassis.db import Connection
 from services.referral.model.deadlines import Deadline
 from services.referral.model.directory import OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
-from services.referral.store import clocks, directory, referrals
+from services.referral.model.trainings import TRAININGS
+from services.referral.store import clocks, directory, referrals, trainings
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -209,6 +213,33 @@ async def adopt_capacity(conn: Connection, received: Received[OfferCapacityChang
     said = CapacityState(**received.data.model_dump(include=set(CapacityState.model_fields)))
     changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=received.time)
     await directory.update_entry(conn, changed)
+    return True
+
+
+async def adopt_registrations(conn: Connection, received: Received[TrainingRegistrationsChanged]) -> bool:
+    """Remember who had registered how many people for a training; False where it is not known."""
+    if not await _adopt_counted(conn, received):
+        return False
+    given = {each.unit: each.people for each in received.data.registrations}
+    await trainings.write_registrations(conn, received.data.training_id, given)
+    return True
+
+
+async def adopt_attended(conn: Connection, received: Received[TrainingAttended]) -> bool:
+    """Remember how many people of each partner were at a training; False where it is not known."""
+    if not await _adopt_counted(conn, received):
+        return False
+    given = {each.partner: each.people for each in received.data.attendance}
+    await trainings.write_attendance(conn, received.data.training_id, given)
+    return True
+
+
+async def _adopt_counted(conn: Connection, received: Received[TrainingCountEvent]) -> bool:
+    """Count the version that a change of a training's people was."""
+    entry = await directory.find_entry(conn, TRAININGS, received.data.training_id)
+    if entry is None:
+        return False
+    await directory.update_entry(conn, replace(entry, version=entry.version + 1, changed_at=received.time))
     return True
 
 

@@ -12,7 +12,7 @@ from services.chassis.db import Connection
 from services.chassis.problems import Refusal
 from services.referral.commands import directory
 from services.referral.commands.directory import ANNOUNCED, UNIT_IS_FIXED
-from services.referral.model.directory import Entry, Kind, Pending, State, event_of
+from services.referral.model.directory import AnnouncedKind, Entry, Pending, State, event_of
 from services.referral.store import directory as store
 
 NOT_TO_COME = Refusal(
@@ -26,7 +26,7 @@ NOTHING_ANNOUNCED = Refusal(409, "nothing-announced", "Nothing is announced of t
 
 async def announce_publication(
     conn: Connection,
-    kind: Kind[State],
+    kind: AnnouncedKind[State],
     entry_id: UUID,
     state: State,
     effective_on: date,
@@ -45,7 +45,7 @@ async def announce_publication(
 
 async def announce_change(
     conn: Connection,
-    kind: Kind[State],
+    kind: AnnouncedKind[State],
     entry: Entry[State],
     state: State,
     effective_on: date,
@@ -71,7 +71,7 @@ async def announce_change(
 
 async def announce_withdrawal(
     conn: Connection,
-    kind: Kind[State],
+    kind: AnnouncedKind[State],
     entry: Entry[State],
     effective_on: date,
     acted_by: PartnerSlug,
@@ -86,7 +86,7 @@ async def announce_withdrawal(
 
 async def _announce(
     conn: Connection,
-    kind: Kind[State],
+    kind: AnnouncedKind[State],
     before: Entry[State],
     entry: Entry[State],
     acted_by: PartnerSlug,
@@ -103,7 +103,7 @@ async def _announce(
 
 
 async def retract(
-    conn: Connection, kind: Kind[State], entry: Entry[State], acted_by: PartnerSlug, now: datetime
+    conn: Connection, kind: AnnouncedKind[State], entry: Entry[State], acted_by: PartnerSlug, now: datetime
 ) -> Entry[State] | Refusal:
     """Take back what was announced; an entry that was to be published never will be."""
     if entry.pending is None:
@@ -115,7 +115,7 @@ async def retract(
     return retracted
 
 
-async def take_effect(conn: Connection, kind: Kind[State], entry_id: UUID, now: datetime) -> None:
+async def take_effect(conn: Connection, kind: AnnouncedKind[State], entry_id: UUID, now: datetime) -> None:
     """Do what was announced, if its day has come; the owner is told too, since the clock did it."""
     entry = await store.find_entry(conn, kind, entry_id)
     if entry is None or entry.pending is None or entry.pending.effective_on > local_day(now):

@@ -114,8 +114,6 @@ class Kind(Generic[State]):
     published: type[DirectoryEvent]
     changed: type[DirectoryEvent]
     withdrawn: type[DirectoryEvent]
-    announced: type[DirectoryEvent]
-    retracted: type[DirectoryEvent]
     fault_of: Callable[[State], Fault | None] = _no_fault
 
     @property
@@ -124,46 +122,54 @@ class Kind(Generic[State]):
         return self.published.key_field
 
 
-OFFERS = Kind(
+@dataclass(frozen=True, kw_only=True)
+class AnnouncedKind(Kind[State]):
+    """A kind of entry of which something can be announced for a day to come."""
+
+    announced: type[DirectoryEvent]
+    retracted: type[DirectoryEvent]
+
+
+OFFERS = AnnouncedKind(
     "offer",
     OfferState,
     OfferPublished,
     OfferChanged,
     OfferWithdrawn,
-    OfferAnnounced,
-    OfferAnnouncementRetracted,
     _fault_of_offer,
+    announced=OfferAnnounced,
+    retracted=OfferAnnouncementRetracted,
 )
-CONTACTS = Kind(
+CONTACTS = AnnouncedKind(
     "contact",
     ContactState,
     ContactPublished,
     ContactChanged,
     ContactWithdrawn,
-    ContactAnnounced,
-    ContactAnnouncementRetracted,
+    announced=ContactAnnounced,
+    retracted=ContactAnnouncementRetracted,
 )
-MATERIALS = Kind(
+MATERIALS = AnnouncedKind(
     "material",
     MaterialState,
     MaterialPublished,
     MaterialChanged,
     MaterialWithdrawn,
-    MaterialAnnounced,
-    MaterialAnnouncementRetracted,
     _fault_of_material,
+    announced=MaterialAnnounced,
+    retracted=MaterialAnnouncementRetracted,
 )
-CHANGE_NOTICES = Kind(
+CHANGE_NOTICES = AnnouncedKind(
     "notice",
     ChangeNoticeState,
     ChangeNoticePublished,
     ChangeNoticeChanged,
     ChangeNoticeWithdrawn,
-    ChangeNoticeAnnounced,
-    ChangeNoticeAnnouncementRetracted,
     _fault_of_notice,
+    announced=ChangeNoticeAnnounced,
+    retracted=ChangeNoticeAnnouncementRetracted,
 )
-KINDS: tuple[Kind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
+KINDS: tuple[AnnouncedKind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,7 @@ class Pending(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
-    """One offer, contact, material or notice as it stands; `version` counts its states from 1.
+    """One thing that a unit published as it stands; `version` counts its states from 1.
 
     published_at: of one that is still to be published, when it will be.
     capacity: of an offer whose unit has said whether it has places.

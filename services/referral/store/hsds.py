@@ -60,7 +60,8 @@ async def daily_contacts(conn: Connection, units: Sequence[UnitId]) -> Mapping[U
     rows = await conn.fetch(
         """
         select * from referral.entry
-        where kind = 'contact' and withdrawn_at is null and published_at <= chassis.lotse_now() and state ->> 'level' = $1
+        where kind = 'contact' and withdrawn_at is null and published_at <= chassis.lotse_now()
+          and state ->> 'level' = $1
           and state ->> 'unit' = any($2::text[])
         order by entry_id
         """,
