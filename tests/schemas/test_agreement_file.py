@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.agreement_file import AgreementFileError, Events, EventsTold, load_agreement
-from tests.schemas.conftest import ROOT
+from tests.harness import ROOT
 
 KOBLENZ = ROOT / "deploy" / "agreement" / "koblenz.toml"
 

@@ -12,7 +12,7 @@ from schemas.ids import partner_of
 from schemas.notice_file import LAWS, SCOPES, NoNotice, Notices, load_notices
 from schemas.notice_text import NoticeFileError
 from schemas.partner_file import UnknownPartner, load_partners
-from tests.schemas.conftest import ROOT
+from tests.harness import ROOT
 
 PARTNERS = load_partners(ROOT / "deploy" / "partners")
 VERSION, GERMAN, EASY = "2026-01", LanguageTag("de"), LanguageTag("de-simple")

@@ -10,7 +10,7 @@ from schemas.ids import UnitId
 from schemas.notice_file import SCOPES, load_notices
 from schemas.partner_file import load_partners
 from services.intake.model.persons import NEVER_CONSENTED_KEPT
-from tests.schemas.conftest import ROOT
+from tests.harness import ROOT
 
 NOTICES = load_notices(ROOT / "deploy" / "notices", load_partners(ROOT / "deploy" / "partners"))
 TEXTS = sorted((ROOT / "deploy" / "notices").rglob("*.md"))

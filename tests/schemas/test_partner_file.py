@@ -7,7 +7,7 @@ import pytest
 from schemas import UnitId
 from schemas.codes import LegalRegime, PartnerRole
 from schemas.partner_file import PartnerFileError, UnknownPartner, load_partner, load_partners
-from tests.schemas.conftest import ROOT
+from tests.harness import ROOT
 
 GOOD = """
 slug = "caritas"
