@@ -117,6 +117,14 @@ class Retention(FileModel):
     """Consents without what the person said, until 31 December of that many years after their end."""
 
 
+class Freshness(FileModel):
+    """How long what a unit publishes counts as right without its saying so again."""
+
+    assured_for_months: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=6, description="a number of months from 1 to 24"
+    )
+
+
 class AgreementFile(FileModel):
     """An integration agreement between partners."""
 
@@ -128,6 +136,7 @@ class AgreementFile(FileModel):
     )
     recall: Recall = Field(default=Recall(), description="a table [recall]")
     retention: Retention = Field(default=Retention(), description="a table [retention]")
+    freshness: Freshness = Field(default=Freshness(), description="a table [freshness]")
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

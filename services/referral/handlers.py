@@ -129,12 +129,14 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
 
         return on_own_entry
 
+    assuring = {kind.assured: adopting.adopt_assured, kind.assurance_due: adopting.adopt_reminded}
     return {
         kind.published: of_kind(adopting.adopt_published),
         kind.changed: of_kind(adopting.adopt_changed),
         kind.withdrawn: of_kind(adopting.adopt_changed),
         kind.announced: of_kind(adopting.adopt_announced),
         kind.retracted: of_kind(adopting.adopt_retracted),
+        **{event: of_kind(adopt) for event, adopt in assuring.items() if event is not None},
     }
 
 

@@ -1,10 +1,12 @@
-"""What a referral process has besides its database: the decision table of routing."""
+"""What a referral process has besides its database: the decision table of routing, and the agreement."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from schemas.agreement_file import AgreementFile
 from schemas.routing_file import RoutingFile, RoutingFileError, load_routing
+from services.chassis.agreement import read_agreement
 from services.chassis.config import Settings, StartError
 from services.chassis.context import Context
 
@@ -14,6 +16,7 @@ class Resources:
     """Open while the process runs."""
 
     routing: RoutingFile
+    agreement: AgreementFile
 
 
 def resources_of(context: Context) -> Resources:
@@ -24,8 +27,8 @@ def resources_of(context: Context) -> Resources:
 
 @asynccontextmanager
 async def open_resources(context: Context) -> AsyncIterator[Resources]:
-    """Read the table. Raises StartError naming what is wrong or missing."""
-    yield Resources(_read_routing(context.settings))
+    """Read table and agreement. Raises StartError naming what is wrong or missing."""
+    yield Resources(_read_routing(context.settings), read_agreement(context.settings))
 
 
 def _read_routing(settings: Settings) -> RoutingFile:

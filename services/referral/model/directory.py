@@ -17,6 +17,8 @@ from schemas import (
     ChangeNoticeWithdrawn,
     ContactAnnounced,
     ContactAnnouncementRetracted,
+    ContactAssuranceDue,
+    ContactAssured,
     ContactChanged,
     ContactPublished,
     ContactState,
@@ -30,6 +32,8 @@ from schemas import (
     MaterialWithdrawn,
     OfferAnnounced,
     OfferAnnouncementRetracted,
+    OfferAssuranceDue,
+    OfferAssured,
     OfferChanged,
     OfferPublished,
     OfferState,
@@ -39,6 +43,7 @@ from schemas import (
     UnitId,
     partner_of,
 )
+from schemas.calendar import months_after
 from schemas.codes import OfferStatus
 from schemas.directory import AnnouncedAct, Capacity
 
@@ -91,6 +96,8 @@ class Kind(Generic[State]):
     withdrawn: type[DirectoryEvent]
     announced: type[DirectoryEvent]
     retracted: type[DirectoryEvent]
+    assured: type[DirectoryEvent] | None = None
+    assurance_due: type[DirectoryEvent] | None = None
     fault_of: Callable[[State], Fault | None] = _no_fault
 
     @property
@@ -107,6 +114,8 @@ OFFERS = Kind(
     OfferWithdrawn,
     OfferAnnounced,
     OfferAnnouncementRetracted,
+    OfferAssured,
+    OfferAssuranceDue,
 )
 CONTACTS = Kind(
     "contact",
@@ -116,6 +125,8 @@ CONTACTS = Kind(
     ContactWithdrawn,
     ContactAnnounced,
     ContactAnnouncementRetracted,
+    ContactAssured,
+    ContactAssuranceDue,
 )
 MATERIALS = Kind(
     "material",
@@ -125,7 +136,7 @@ MATERIALS = Kind(
     MaterialWithdrawn,
     MaterialAnnounced,
     MaterialAnnouncementRetracted,
-    _fault_of_material,
+    fault_of=_fault_of_material,
 )
 CHANGE_NOTICES = Kind(
     "notice",
@@ -135,9 +146,25 @@ CHANGE_NOTICES = Kind(
     ChangeNoticeWithdrawn,
     ChangeNoticeAnnounced,
     ChangeNoticeAnnouncementRetracted,
-    _fault_of_notice,
+    fault_of=_fault_of_notice,
 )
 KINDS: tuple[Kind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
+ASSURED_KINDS = tuple(kind for kind in KINDS if kind.assured is not None)
+
+
+class AsOf(NamedTuple):
+    """What freshness is judged by: the day in Koblenz, and for how many months an assurance holds."""
+
+    today: date
+    assured_for_months: int
+
+    def due_on(self, assured_on: date) -> date:
+        """The last day on which something counts as right without being assured again."""
+        return months_after(assured_on, self.assured_for_months)
+
+    def is_stale(self, assured_on: date) -> bool:
+        """Whether nobody has said for too long that it is right."""
+        return self.today > self.due_on(assured_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +180,7 @@ class Pending(Generic[State]):
 class Entry(Generic[State]):
     """One offer, contact, material or notice as it stands; `version` counts its states from 1.
 
+    assured_on: when its unit last said that it is right, or changed it; reminded_on: when it was reminded since then.
     published_at: of one that is still to be published, when it will be.
     capacity: of an offer whose unit has said whether it has places.
     """
@@ -162,9 +190,11 @@ class Entry(Generic[State]):
     version: int
     published_at: datetime
     changed_at: datetime
+    assured_on: date
     withdrawn_at: datetime | None = None
     capacity: CapacityState | None = None
     pending: Pending[State] | None = None
+    reminded_on: date | None = None
 
     @property
     def unit(self) -> UnitId:
