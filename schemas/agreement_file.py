@@ -155,6 +155,14 @@ class Deadlines(FileModel):
         return self
 
 
+class Freshness(FileModel):
+    """How long what a unit publishes counts as right without its saying so again."""
+
+    assured_for_months: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=6, description="a number of months from 1 to 24"
+    )
+
+
 class AgreementFile(FileModel):
     """An integration agreement between partners."""
 
@@ -167,6 +175,7 @@ class AgreementFile(FileModel):
     recall: Recall = Field(default=Recall(), description="a table [recall]")
     retention: Retention = Field(default=Retention(), description="a table [retention]")
     deadlines: Deadlines = Field(default=Deadlines(), description="a table [deadlines]")
+    freshness: Freshness = Field(default=Freshness(), description="a table [freshness]")
     clauses: tuple[Clause, ...] = Field(alias="clause", min_length=1, description="one table [[clause]] or more")
 
     @model_validator(mode="after")

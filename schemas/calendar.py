@@ -1,6 +1,7 @@
 """Days, months and years of age as the agreement counts them: by the calendar of Koblenz."""
 
 import re
+from calendar import monthrange
 from datetime import date, datetime, time
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -29,6 +30,12 @@ def a_year_after(moment: datetime) -> datetime:
         return moment.replace(year=moment.year + 1)
     except ValueError:
         return moment.replace(year=moment.year + 1, day=28)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day so many months later; the last of the month where that has no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def local_day(moment: datetime) -> date:

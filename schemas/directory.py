@@ -4,6 +4,7 @@ Offers, contacts, information material and change notices. The states are declar
 same models. Names follow HSDS 3.1.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,7 @@ from schemas.calendar import Day
 from schemas.codes import Code, Concern, ContactLevel, LanguageTag, OfferStatus, PartnerRole, ServiceType
 from schemas.envelope import DirectoryEvent
 from schemas.hsds import Location, Schedule
-from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, UnitId
+from schemas.ids import ContactId, MaterialId, NoticeId, OfferId, PartnerSlug, UnitId, partner_of
 from schemas.texts import Email, FileName, LongText, Phone, ShortText, Url
 from schemas.visibility import FieldChange, Party, Shared
 
@@ -157,6 +158,23 @@ class Announcement(BaseModel):
     """Of a change, what will differ from the state as it stands now."""
 
 
+class Assurance(BaseModel):
+    """When a unit last said that an entry is right, and by when it should say so again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    assured_on: Annotated[Day, Shared]
+    due_on: Annotated[Day, Shared]
+
+
+class Reminder(DirectoryEvent, abstract=True):
+    """Something that only the partner is told whose unit published the entry."""
+
+    def parties(self) -> Mapping[Party, PartnerSlug]:
+        """The owner."""
+        return {Party.OWNER: partner_of(getattr(self, "unit"))}  # noqa: B009 - of the state that each class adds
+
+
 class OfferEvent(DirectoryEvent, OfferState, abstract=True, key="offer_id"):
     """Something happened to one offer; the fields are its full state afterwards."""
 
@@ -284,3 +302,21 @@ class ChangeNoticeAnnouncementRetracted(
     ChangeNoticeEvent, Announcement, type="lotse.notice.announcement_retracted.v1", audience={Party.OTHERS}
 ):
     """What was announced of a change notice will not happen."""
+
+
+class OfferAssured(OfferEvent, Assurance, type="lotse.offer.assured.v1", audience={Party.OTHERS}):
+    """A unit said that an offer is still right as it stands."""
+
+
+class OfferAssuranceDue(Reminder, OfferEvent, Assurance, type="lotse.offer.assurance_due.v1", audience={Party.OWNER}):
+    """A unit should look whether an offer is still right, and say so or change it."""
+
+
+class ContactAssured(ContactEvent, Assurance, type="lotse.contact.assured.v1", audience={Party.OTHERS}):
+    """A unit said that a contact is still right as it stands."""
+
+
+class ContactAssuranceDue(
+    Reminder, ContactEvent, Assurance, type="lotse.contact.assurance_due.v1", audience={Party.OWNER}
+):
+    """A unit should look whether a contact is still right, and say so or change it."""

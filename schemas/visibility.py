@@ -33,6 +33,8 @@ class Party(StrEnum):
     RECIPIENT = "recipient"
     OTHERS = "others"
     """Every partner but the acting one."""
+    OWNER = "owner"
+    """The partner whose unit published it, and nobody else."""
     INFORMED = "informed"
     """Whoever was told before about this key."""
 

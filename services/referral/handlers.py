@@ -163,9 +163,11 @@ def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     }
     if not isinstance(kind, AnnouncedKind):
         return own
+    assuring = {kind.assured: adopting.adopt_assured, kind.assurance_due: adopting.adopt_assurance_due}
     announced: dict[type[Event], Adopt] = {
         kind.announced: of_kind(adopting.adopt_announced),
         kind.retracted: of_kind(adopting.adopt_retracted),
+        **{event: of_kind(adopt) for event, adopt in assuring.items() if event is not None},
     }
     return {**own, **announced}
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from schemas import CaseId, ReferralId, Topic
-from schemas.calendar import local_day
+from schemas.calendar import local_day, months_after
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.forgetting import forget_erased_cases
 from services.chassis.keys import Key
 from services.chassis.schedule import Job
 from services.referral.commands.announcing import take_effect
+from services.referral.commands.assuring import REMINDED_BEFORE, remind
 from services.referral.commands.clocks import run_clock, terms_of
 from services.referral.commands.consents import case_key
-from services.referral.model.directory import KINDS
+from services.referral.model.directory import ASSURED_KINDS, KINDS, AnnouncedKind, AsOf
 from services.referral.resources import resources_of
 from services.referral.store import directory, referrals
 from services.referral.store.clocks import clocks_due
@@ -31,19 +33,40 @@ def _key_of_entry(due: Due) -> Sequence[Key]:
     return [Key(Topic.DIRECTORY, str(due.entry_id))]
 
 
+def _kind(due: Due) -> AnnouncedKind[Any]:
+    return next(kind for kind in KINDS if kind.name == due.kind)
+
+
 async def _take_effect(conn: Connection, due: Due, now: datetime) -> None:
-    [kind] = [kind for kind in KINDS if kind.name == due.kind]
-    await take_effect(conn, kind, due.entry_id, now)
+    await take_effect(conn, _kind(due), due.entry_id, now)
 
 
 # Due at midnight in Koblenz; whoever asks a few seconds later sees the state as it was.
 TAKE_EFFECT = Job("take-effect", timedelta(seconds=10), _due, _key_of_entry, _take_effect)
 
 
+MONTHS_DIFFER_BY = timedelta(days=3)
+"""Months counted back may end so much before those counted forward: a few are looked at too early, none too late."""
+
+
+def remind_of_assurance(assured_for_months: int) -> Job:
+    """The job that reminds owners of what they should look at again."""
+
+    async def find(conn: Connection, now: datetime, limit: int) -> Sequence[Due]:
+        until = months_after(local_day(now) + REMINDED_BEFORE, -assured_for_months) + MONTHS_DIFFER_BY
+        return await directory.to_be_reminded_of(conn, [kind.name for kind in ASSURED_KINDS], until, limit)
+
+    async def act(conn: Connection, due: Due, now: datetime) -> None:
+        await remind(conn, _kind(due), due.entry_id, AsOf(local_day(now), assured_for_months), now)
+
+    return Job("remind-of-assurance", timedelta(hours=1), find, _key_of_entry, act)
+
+
 def jobs(context: Context) -> Sequence[Job]:
     """All of them."""
     return [
         TAKE_EFFECT,
+        remind_of_assurance(resources_of(context).agreement.freshness.assured_for_months),
         _run_clocks(context),
         forget_erased_cases(ERASED_KEPT, referrals.cases_erased_before, referrals.delete_referrals_of),
     ]

@@ -199,7 +199,7 @@ def is_counted(event_class: type[Event]) -> bool:
 
 def names_parties(event_class: type[Event]) -> bool:
     """Whether events of a class say which partner they go from and to."""
-    return event_class.parties is not Event.parties
+    return issubclass(event_class, CaseEvent) and event_class.parties is not Event.parties
 
 
 def year_of(at: datetime) -> int:
@@ -209,11 +209,11 @@ def year_of(at: datetime) -> int:
 
 def partners_of(event: Event) -> tuple[PartnerSlug, PartnerSlug]:
     """The partner an event came from and the one it went to; NOBODY where it names none."""
+    if isinstance(event, PublicState | TrainingCountEvent | InformationCounted):
+        return partner_of(event.unit), NOBODY
     parties = event.parties()
     if parties:
         return parties.get(Party.SENDER, NOBODY), parties.get(Party.RECIPIENT, NOBODY)
-    if isinstance(event, PublicState | TrainingCountEvent | InformationCounted):
-        return partner_of(event.unit), NOBODY
     return NOBODY, NOBODY
 
 

@@ -252,6 +252,7 @@ def entry(kind: Kind, act: str) -> Prepare:
             "show": lambda _unit: Request(place),
             "replace": replacing,
             "capacity": lambda _unit: Request(f"{place}/capacity", {"capacity": "waitlist"}),
+            "assure": lambda _unit: Request(f"{place}/assure", {}),
             "retract": lambda _unit: Request(f"{place}/retract", {}),
             "withdraw": lambda _unit: Request(f"{place}/withdraw", {}),
         }
@@ -337,6 +338,7 @@ DIRECTORY = {
         ("POST", f"/{{{kind.id_field}}}/retract", Way(entry(kind, "retract"), AWO)),
     )
 }
+DIRECTORY |= {f"POST {kind.path}/{{{kind.id_field}}}/assure": Way(entry(kind, "assure"), AWO) for kind in KINDS[:2]}
 DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"), AWO)
 
 

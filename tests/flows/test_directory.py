@@ -31,6 +31,13 @@ async def test_each_change_reaches_the_three_other_partners_with_its_field_chang
         await world.ask("PUT", "referral", place, AWO, {**body, kind.field: "Neu"}, **{"If-Match": '"1"'})
         for told in await all_hear(others, f"{named}.changed", **this):
             assert told["changes"] == [{"field": kind.field, "previous": body[kind.field], "new": "Neu"}]
+        later = {**body, "effective_on": "2099-01-01"}
+        await world.ask("PUT", "referral", place, AWO, later, **{"If-Match": '"2"'})
+        for told in await all_hear(others, f"{named}.announced", **this):
+            assert (told["act"], told["effective_on"]) == ("change", "2099-01-01")
+            assert told["changes"] == [{"field": kind.field, "previous": "Neu", "new": body[kind.field]}]
+        await world.do("referral", f"{place}/retract", AWO)
+        await all_hear(others, f"{named}.announcement_retracted", **this)
         await world.do("referral", f"{place}/withdraw", AWO)
         for told in await all_hear(others, f"{named}.withdrawn", **this):
             assert told[kind.field] == "Neu"

@@ -25,6 +25,7 @@ from tests.notifier.events import (
     offer_changed,
 )
 from tests.notifier.streams import heard, stream
+from tests.schemas.samples import a
 
 
 async def silence(notifier: Running, *partners: str) -> bool:
@@ -471,3 +472,11 @@ async def test_same_event_keeps_its_partner_id(notifier: Running) -> None:
     (told,) = await stream(notifier, AWO)
     assert told.headers["ce_id"] == str(UUID(hex=notifier.reference(AWO, event_id)))
     assert told.headers["ce_time"].endswith("Z")
+
+
+@pytest.mark.parametrize("kind", ["offer", "contact"])
+async def test_a_reminder_is_told_to_the_owner_alone(notifier: Running, kind: str) -> None:
+    """Nobody else needs to know that a unit has not looked at its entries."""
+    await notifier.feed(a(f"lotse.{kind}.assurance_due.v1"))
+    assert await heard(notifier, AWO) == [f"{kind}.assurance_due"]
+    assert await silence(notifier, CITY, CARITAS, JOBCENTER)

@@ -1,6 +1,6 @@
 """What a restored database has forgotten of the directory comes back from the service's own events."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -134,6 +134,28 @@ async def test_a_retracted_publication_comes_back_as_withdrawn(
         assert gone.json()["withdrawn_at"] is not None
         assert await adopt(forgetful, events[3:]) == [False]
         assert await adopt(forgetful, events[1:2]) == [True]
+
+
+@pytest.mark.parametrize("kind", KINDS[:2], ids=lambda kind: kind.path)
+async def test_an_assurance_comes_back_and_nobody_is_reminded_twice(
+    lotse: Lotse, kind: Kind, create_database: CreateDatabase, tmp_path: Path
+) -> None:
+    """With the entry, and not without it."""
+    answer = await lotse.post(kind.path, kind.body())
+    place = f"{kind.path}/{answer.json()[kind.id_field]}"
+    await lotse.running.move_clock(timedelta(days=10))
+    await lotse.post(f"{place}/assure", {})
+    await lotse.running.move_clock(timedelta(days=250))
+    assert await lotse.running.run_job("remind-of-assurance") == 1
+    published, assured, reminder = await lotse.running.published()
+    async with running(SERVICE, tmp_path / "empty", await create_database("referral")) as service:
+        forgetful = Lotse(service)
+        await service.move_clock(timedelta(days=250))
+        assert await adopt(forgetful, [assured, reminder]) == [False, False]
+        assert await adopt(forgetful, [published, assured]) == [True, True]
+        assert _timeless(await forgetful.get(place)) == _timeless(await lotse.get(place))
+        assert await adopt(forgetful, [reminder]) == [True]
+        assert await service.run_job("remind-of-assurance") == 0
 
 
 async def test_a_change_of_what_is_not_known_is_lost(lotse: Lotse) -> None:

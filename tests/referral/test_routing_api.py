@@ -46,6 +46,7 @@ async def test_an_answer_says_what_to_do_why_and_with_whom(lotse: Lotse) -> None
         "capacity": None,
         "expected_from": None,
         "reasons": [],
+        "is_stale": False,
     }
     assert [each["unit"] for each in best["units"]] == [CARITAS_MBE, AWO]
 

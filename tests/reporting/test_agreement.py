@@ -61,6 +61,7 @@ async def test_wrong_agreement_stops_the_start_naming_file_and_field(
         'kind = "events", types = ["lotse.consent.withdrawn.v1"]',
         'kind = "events", types = ["lotse.partner.informed.v1"]',
         'kind = "events", types = ["lotse.offer.published.v1"], sent_to = "city"',
+        'kind = "events", types = ["lotse.offer.assurance_due.v1"], sent_to = "city"',
         'kind = "events", types = ["lotse.information.counted.v1"], sent_to = "migration-service"',
         'kind = "events-told", types = ["lotse.referral.received.v1"]',
         'kind = "events-told", types = ["lotse.offer.published.v1"], level = "operational"',

@@ -249,6 +249,20 @@ async def test_what_is_only_announced_of_a_contact_does_not_count(reporting: Run
     assert (row["done"], row["missing"]) == (1, sorted(ALL - {CARITAS}))
 
 
+async def test_a_level_left_without_a_contact_shows_and_a_reminder_changes_nothing(
+    reporting: Running, compliance: Compliance
+) -> None:
+    """A contact that should be looked at again is there, until it is withdrawn."""
+    named = contact()
+    await publish(reporting, named)
+    due = a("lotse.contact.assurance_due.v1", **named.model_dump(exclude={"acted_by"}))
+    await publish(reporting, due, to=[CARITAS])
+    row = (await compliance())["K6"]
+    assert (row["done"], CARITAS in row["missing"]) == (0, False)
+    await publish(reporting, ContactWithdrawn(**named.model_dump()))
+    assert CARITAS in (await compliance())["K6"]["missing"]
+
+
 async def test_year_ends_at_midnight_in_koblenz(reporting: Running, compliance: Compliance) -> None:
     """31 December 23:30 UTC is the next year in Germany, 22:30 UTC still the old one."""
     late, later = datetime(2025, 12, 31, 22, 30, tzinfo=UTC), datetime(2025, 12, 31, 23, 30, tzinfo=UTC)

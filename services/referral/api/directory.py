@@ -18,8 +18,9 @@ from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
-from services.referral.commands import announcing, directory
-from services.referral.model.directory import AnnouncedKind, Entry, Kind, State
+from services.referral.commands import announcing, assuring, directory
+from services.referral.model.directory import AnnouncedKind, AsOf, Entry, Kind, State
+from services.referral.resources import resources_of
 from services.referral.store import directory as store
 
 EffectiveOn: TypeAlias = Annotated[
@@ -60,10 +61,15 @@ class DatedView(BaseModel):
     changed_at: datetime
     withdrawn_at: datetime | None
 
-    @classmethod
-    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
-        """The values of these fields; views with more fields add theirs."""
+    @staticmethod
+    def times_of(entry: Entry[Any]) -> dict[str, Any]:
+        """The values of these fields."""
         return {name: getattr(entry, name) for name in DatedView.model_fields}
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any], as_of: AsOf) -> dict[str, Any]:
+        """What is shown beside the state; views with more fields add theirs."""
+        return cls.times_of(entry)
 
 
 class EntryView(DatedView):
@@ -72,9 +78,24 @@ class EntryView(DatedView):
     announcement: Announcement | None
 
     @classmethod
-    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+    def facts_of(cls, entry: Entry[Any], as_of: AsOf) -> dict[str, Any]:
         """What is announced too."""
-        return {**super().facts_of(entry), "announcement": entry.announcement}
+        return {**super().facts_of(entry, as_of), "announcement": entry.announcement}
+
+
+class AssuredView(EntryView):
+    """What is shown of entries that their units assure: `is_stale` after `due_on`, until one says that it is right."""
+
+    assured_on: date
+    due_on: date
+    is_stale: bool
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any], as_of: AsOf) -> dict[str, Any]:
+        """How fresh it is too."""
+        due_on, is_stale = as_of.due_on(entry.assured_on), as_of.is_stale(entry.assured_on)
+        freshness = {"assured_on": entry.assured_on, "due_on": due_on, "is_stale": is_stale}
+        return {**super().facts_of(entry, as_of), **freshness}
 
 
 @dataclass(frozen=True)
@@ -93,9 +114,10 @@ class Shelf(Generic[State]):
     listing: type[Listing]
     usable: Mapping[str, str] = field(default_factory=dict)
 
-    def show(self, entry: Entry[State]) -> BaseModel:
+    def show(self, entry: Entry[State], as_of: AsOf) -> BaseModel:
         """An entry as every partner sees it."""
-        return self.view(**{self.kind.id_field: entry.id}, **entry.state.model_dump(), **self.view.facts_of(entry))
+        facts = {self.kind.id_field: entry.id, **entry.state.model_dump(), **self.view.facts_of(entry, as_of)}
+        return self.view(**facts)
 
     @property
     def announced_kind(self) -> AnnouncedKind[State]:
@@ -104,10 +126,15 @@ class Shelf(Generic[State]):
             raise TypeError(f"nothing is announced of a {self.kind.name}")
         return self.kind
 
-    def answer(self, entry: Entry[State], *, is_new: bool = False) -> Answer:
+    def answer(self, entry: Entry[State], as_of: AsOf, *, is_new: bool = False) -> Answer:
         """Show one entry; a new one with the place where it is found from now on."""
         location = f"{self.path}/{entry.id}" if is_new else None
-        return Answer(self.show(entry), version=entry.version, location=location)
+        return Answer(self.show(entry, as_of), version=entry.version, location=location)
+
+
+def as_of(context: Context, now: datetime) -> AsOf:
+    """What freshness is judged by, as the agreement says."""
+    return AsOf(local_day(now), resources_of(context).agreement.freshness.assured_for_months)
 
 
 async def publish(change: Change, shelf: Shelf[State], state: State, effective_on: date | None = None) -> Response:
@@ -117,10 +144,14 @@ async def publish(change: Change, shelf: Shelf[State], state: State, effective_o
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         if effective_on is None:
-            return shelf.answer(await directory.publish(conn, kind, entry_id, state, partner, now), is_new=True)
-        announced = shelf.announced_kind
-        entry = await announcing.announce_publication(conn, announced, entry_id, state, effective_on, partner, now)
-        return entry if isinstance(entry, Refusal) else shelf.answer(entry, is_new=True)
+            entry: Entry[State] | Refusal = await directory.publish(conn, kind, entry_id, state, partner, now)
+        else:
+            entry = await announcing.announce_publication(
+                conn, shelf.announced_kind, entry_id, state, effective_on, partner, now
+            )
+        if isinstance(entry, Refusal):
+            return entry
+        return shelf.answer(entry, as_of(change.context, now), is_new=True)
 
     return await _perform(change, shelf, entry_id, act, status=201)
 
@@ -152,6 +183,16 @@ async def withdraw(change: Change, shelf: Shelf[State], entry_id: UUID, effectiv
     return await act_on(change, shelf, entry_id, alter)
 
 
+async def assure(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
+    """Say that an entry is still right."""
+    partner = PartnerSlug(change.caller.partner)
+
+    async def alter(conn: Connection, entry: Entry[State], now: datetime) -> Entry[State]:
+        return await assuring.assure(conn, shelf.announced_kind, entry, partner, as_of(change.context, now), now)
+
+    return await act_on(change, shelf, entry_id, alter)
+
+
 async def retract(change: Change, shelf: Shelf[State], entry_id: UUID) -> Response:
     """Take back what was announced of an entry."""
     partner = PartnerSlug(change.caller.partner)
@@ -177,7 +218,7 @@ async def act_on(
         if stale := check_version(change, entry.version, required=needs_version):
             return stale
         altered = await alter(conn, entry, now)
-        return altered if isinstance(altered, Refusal) else shelf.answer(altered)
+        return altered if isinstance(altered, Refusal) else shelf.answer(altered, as_of(change.context, now))
 
     return await _perform(change, shelf, entry_id, act)
 
@@ -199,8 +240,9 @@ async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act
     async def keys(_conn: Connection) -> Sequence[Key]:
         return [Key(Topic.DIRECTORY, str(entry_id))]
 
-    async def again(conn: Connection, ids: Sequence[str], _now: datetime) -> Answer:
-        return shelf.answer(await _found(conn, shelf, UUID(ids[0])), is_new=status == 201)
+    async def again(conn: Connection, ids: Sequence[str], now: datetime) -> Answer:
+        entry = await _found(conn, shelf, UUID(ids[0]))
+        return shelf.answer(entry, as_of(change.context, now), is_new=status == 201)
 
     return await perform(change, ids=[entry_id], keys=keys, act=act, again=again, status=status)
 
@@ -208,7 +250,8 @@ async def _perform(change: Change, shelf: Shelf[State], entry_id: UUID, act: Act
 async def show(context: Context, shelf: Shelf[State], entry_id: UUID) -> Response:
     """One entry, withdrawn ones too."""
     async with context.database.reading() as conn:
-        return respond(shelf.answer(await _found(conn, shelf, entry_id)))
+        seen = as_of(context, await db.now(conn))
+        return respond(shelf.answer(await _found(conn, shelf, entry_id), seen))
 
 
 async def _found(conn: Connection, shelf: Shelf[State], entry_id: UUID) -> Entry[State]:
@@ -222,9 +265,9 @@ async def listed(context: Context, shelf: Shelf[State], asked: Listing) -> BaseM
     """One page, and where the next begins."""
     wanted = asked.wanted if asked.include_inactive else {**shelf.usable, **asked.wanted}
     async with context.database.reading() as conn:
-        today = local_day(await db.now(conn))
-        usable_on = None if asked.include_inactive else today
+        seen = as_of(context, await db.now(conn))
+        usable_on = None if asked.include_inactive else seen.today
         entries = await store.entries_after(conn, shelf.kind, wanted, asked.after, asked.limit + 1, usable_on)
     page = entries[: asked.limit]
     following = page[-1].id if len(entries) > asked.limit else None
-    return shelf.page(items=[shelf.show(entry) for entry in page], next=following)
+    return shelf.page(items=[shelf.show(entry, seen) for entry in page], next=following)

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 
 from schemas import OfferId, UnitId, partner_of
-from schemas.calendar import Day, local_day, years_between
+from schemas.calendar import Day, years_between
 from schemas.codes import AgeBand, Concern, LanguageTag, ServiceType
 from schemas.directory import Capacity
 from schemas.partner_file import Partners
@@ -30,6 +30,7 @@ from services.chassis import db
 from services.chassis.api import Answer, Body, Caller, context_of, respond
 from services.chassis.permissions import allowed
 from services.chassis.problems import Problem, Refusal, documented
+from services.referral.api.directory import as_of
 from services.referral.commands.routing import providers
 from services.referral.model.routing import Proposal, Provider, Reason, months_since, propose
 from services.referral.resources import resources_of
@@ -89,6 +90,7 @@ class UnitView(BaseModel):
     """A unit that could take the person. `is_own`: it is your own organisation's, so nothing needs to be referred.
 
     `capacity`, `expected_from`: what it says about its places. `reasons`: why it stands behind others.
+    `is_stale`: it has not said for long that any of these offers is right; ask before you rely on them.
     """
 
     unit: UnitId
@@ -98,6 +100,7 @@ class UnitView(BaseModel):
     capacity: Capacity | None
     expected_from: date | None
     reasons: list[ReasonView]
+    is_stale: StrictBool
 
 
 class ProposalView(BaseModel):
@@ -139,8 +142,9 @@ async def ask_for_routing(body: RoutingQuestion, request: Request, caller: Calle
     table, partners = resources_of(context).routing, context.partners
     _check(body, partners)
     async with context.database.reading() as conn:
-        today = local_day(await db.now(conn))
-        known = await providers(conn, partners, table)
+        seen = as_of(context, await db.now(conn))
+        known = await providers(conn, partners, table, seen)
+    today = seen.today
     proposals = propose(table, table.used_on(today), _question(body, today), known, today)
     answer = RoutingAnswer(
         on=today,
@@ -223,4 +227,5 @@ def _unit(provider: Provider, partners: Partners, caller: str) -> UnitView:
         capacity=provider.places and provider.places.capacity,
         expected_from=provider.places and provider.places.expected_from,
         reasons=_reasons(provider.reasons),
+        is_stale=provider.is_stale,
     )

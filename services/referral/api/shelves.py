@@ -26,12 +26,12 @@ from services.chassis.api import Changing
 from services.chassis.permissions import allowed
 from services.chassis.problems import documented
 from services.referral.api import directory
-from services.referral.api.directory import EntryView, Listing, Shelf, Timed
+from services.referral.api.directory import AssuredView, EntryView, Listing, Shelf, Timed
 from services.referral.api.requests import Nothing, Running
-from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, Entry
+from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, AsOf, Entry
 
 
-class OfferView(OfferState, EntryView):
+class OfferView(OfferState, AssuredView):
     """An offer as every partner sees it."""
 
     offer_id: OfferId
@@ -39,14 +39,14 @@ class OfferView(OfferState, EntryView):
     capacity_expected_from: date | None
 
     @classmethod
-    def facts_of(cls, entry: Entry[Any]) -> dict[str, Any]:
+    def facts_of(cls, entry: Entry[Any], as_of: AsOf) -> dict[str, Any]:
         """Whether it has places too."""
         said = entry.capacity or CapacityState(unit=entry.unit)
         places = {"capacity": said.capacity, "capacity_expected_from": said.expected_from}
-        return {**super().facts_of(entry), **places}
+        return {**super().facts_of(entry, as_of), **places}
 
 
-class ContactView(ContactState, EntryView):
+class ContactView(ContactState, AssuredView):
     """A contact as every partner sees it."""
 
     contact_id: ContactId
@@ -207,6 +207,20 @@ def routes(shelf: Shelf[Any]) -> APIRouter:
     async def retract(change: Changing, entry_id: UUID, body: Nothing | None = None) -> Response:
         """Take back what was announced of an entry."""
         return await directory.retract(change, shelf, entry_id)
+
+    if shelf.announced_kind.assured is not None:
+
+        @router.post(
+            f"{one}/assure",
+            name=f"assure_{shelf.kind.name}",
+            **writing,
+            response_model=view,
+            responses=documented(400, 401, 403, 404, 409, 412, 422),
+        )
+        @_taking(entry_id=entry_id_type)
+        async def assure(change: Changing, entry_id: UUID, body: Nothing | None = None) -> Response:
+            """Say that an entry is still right as it stands."""
+            return await directory.assure(change, shelf, entry_id)
 
     @router.get(
         one, name=f"show_{shelf.kind.name}", **reading, response_model=view, responses=documented(401, 403, 404, 422)

@@ -76,7 +76,7 @@ def _view(training: Training) -> TrainingView:
     return TrainingView(
         training_id=TrainingId(training.id),
         **training.state.model_dump(),
-        **DatedView.facts_of(training.entry),
+        **DatedView.times_of(training.entry),
         registrations=registrations_of(training),
         seats_left=training.state.seats - training.registered,
         attendance=attendance_of(training),

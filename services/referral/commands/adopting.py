@@ -30,7 +30,7 @@ from schemas import (
     TrainingCountEvent,
     TrainingRegistrationsChanged,
 )
-from schemas.calendar import local_midnight
+from schemas.calendar import local_day, local_midnight
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
 from services.referral.model.deadlines import Deadline
@@ -164,6 +164,8 @@ async def adopt_changed(conn: Connection, kind: Kind[State], received: Received[
         withdrawn_at=withdrawn_at,
         pending=None if is_done else entry.pending,
     )
+    if withdrawn_at is None and received.data.acted_by is not None:
+        changed = replace(changed, assured_on=local_day(received.time), reminded_on=None)
     await directory.update_entry(conn, changed)
     return True
 
@@ -201,8 +203,29 @@ async def adopt_retracted(conn: Connection, kind: Kind[State], received: Receive
     return True
 
 
+async def adopt_assured(conn: Connection, kind: Kind[State], received: Received[Any]) -> bool:
+    """Remember when an entry was assured; False where it is not known."""
+    entry = await directory.find_entry(conn, kind, UUID(received.key))
+    if entry is None:
+        return False
+    assured_on = received.data.assured_on
+    assured = replace(entry, version=entry.version + 1, assured_on=assured_on, reminded_on=None)
+    await directory.update_entry(conn, assured)
+    return True
+
+
+async def adopt_assurance_due(conn: Connection, kind: Kind[State], received: Received[Any]) -> bool:
+    """Remember that the owner was reminded of an entry; False where it is not known."""
+    entry = await directory.find_entry(conn, kind, UUID(received.key))
+    if entry is None:
+        return False
+    await directory.update_entry(conn, replace(entry, reminded_on=local_day(received.time)))
+    return True
+
+
 def _new(kind: Kind[State], received: Received[DirectoryEvent]) -> Entry[State]:
-    return Entry(UUID(received.key), _state(kind, received.data), 1, received.time, received.time)
+    at = received.time
+    return Entry(UUID(received.key), _state(kind, received.data), 1, at, at, local_day(at))
 
 
 async def adopt_capacity(conn: Connection, received: Received[OfferCapacityChanged]) -> bool:

@@ -37,7 +37,7 @@ async def announce_publication(
     if effective_on <= local_day(now):
         return NOT_TO_COME
     pending: Pending[State] = Pending(AnnouncedAct.PUBLISH, effective_on)
-    entry = Entry(entry_id, state, 1, local_midnight(effective_on), changed_at=now, pending=pending)
+    entry = Entry(entry_id, state, 1, local_midnight(effective_on), now, local_day(now), pending=pending)
     await store.insert_entry(conn, kind, entry)
     await _tell(conn, kind.announced, entry, acted_by, now)
     return entry

@@ -38,7 +38,7 @@ async def publish(
     conn: Connection, kind: Kind[State], entry_id: UUID, state: State, acted_by: PartnerSlug | None, now: datetime
 ) -> Entry[State]:
     """Make an entry known."""
-    entry = Entry(entry_id, state, version=1, published_at=now, changed_at=now)
+    entry = Entry(entry_id, state, version=1, published_at=now, changed_at=now, assured_on=local_day(now))
     await store.insert_entry(conn, kind, entry)
     await outbox.publish(conn, event_of(kind.published, entry, acted_by), at=now)
     return entry
@@ -62,7 +62,10 @@ async def change(
     acted_by: PartnerSlug | None,
     now: datetime,
 ) -> Entry[State] | Refusal:
-    """Replace an entry's state and tell what changed; without a difference nothing happens."""
+    """Replace an entry's state and tell what changed; without a difference nothing happens.
+
+    Whoever changes an entry has looked at it, so that it is assured by that; a change by the clock assures nothing.
+    """
     if state.unit != entry.unit:
         return UNIT_IS_FIXED
     if entry.pending is not None and entry.pending.act is not AnnouncedAct.WITHDRAW:
@@ -71,6 +74,8 @@ async def change(
     if not changes:
         return entry
     changed = replace(entry, state=state, version=entry.version + 1, changed_at=now)
+    if acted_by is not None:
+        changed = replace(changed, assured_on=local_day(now), reminded_on=None)
     await store.update_entry(conn, changed)
     event = event_of(kind.changed, changed, acted_by, {"changes": changes})
     await outbox.publish(conn, event, at=now)

@@ -17,6 +17,8 @@ from schemas import (
     ChangeNoticeWithdrawn,
     ContactAnnounced,
     ContactAnnouncementRetracted,
+    ContactAssuranceDue,
+    ContactAssured,
     ContactChanged,
     ContactPublished,
     ContactState,
@@ -30,6 +32,8 @@ from schemas import (
     MaterialWithdrawn,
     OfferAnnounced,
     OfferAnnouncementRetracted,
+    OfferAssuranceDue,
+    OfferAssured,
     OfferChanged,
     OfferPublished,
     OfferState,
@@ -39,6 +43,7 @@ from schemas import (
     UnitId,
     partner_of,
 )
+from schemas.calendar import months_after
 from schemas.codes import Frequency, OfferStatus
 from schemas.directory import AnnouncedAct, Capacity
 from schemas.hsds import Schedule
@@ -124,10 +129,12 @@ class Kind(Generic[State]):
 
 @dataclass(frozen=True, kw_only=True)
 class AnnouncedKind(Kind[State]):
-    """A kind of entry of which something can be announced for a day to come."""
+    """A kind of entry of which something can be announced for a day to come; some are assured from time to time."""
 
     announced: type[DirectoryEvent]
     retracted: type[DirectoryEvent]
+    assured: type[DirectoryEvent] | None = None
+    assurance_due: type[DirectoryEvent] | None = None
 
 
 OFFERS = AnnouncedKind(
@@ -139,6 +146,8 @@ OFFERS = AnnouncedKind(
     _fault_of_offer,
     announced=OfferAnnounced,
     retracted=OfferAnnouncementRetracted,
+    assured=OfferAssured,
+    assurance_due=OfferAssuranceDue,
 )
 CONTACTS = AnnouncedKind(
     "contact",
@@ -148,6 +157,8 @@ CONTACTS = AnnouncedKind(
     ContactWithdrawn,
     announced=ContactAnnounced,
     retracted=ContactAnnouncementRetracted,
+    assured=ContactAssured,
+    assurance_due=ContactAssuranceDue,
 )
 MATERIALS = AnnouncedKind(
     "material",
@@ -170,6 +181,22 @@ CHANGE_NOTICES = AnnouncedKind(
     retracted=ChangeNoticeAnnouncementRetracted,
 )
 KINDS: tuple[AnnouncedKind[Any], ...] = (OFFERS, CONTACTS, MATERIALS, CHANGE_NOTICES)
+ASSURED_KINDS = tuple(kind for kind in KINDS if kind.assured is not None)
+
+
+class AsOf(NamedTuple):
+    """What freshness is judged by: the day in Koblenz, and for how many months an assurance holds."""
+
+    today: date
+    assured_for_months: int
+
+    def due_on(self, assured_on: date) -> date:
+        """The last day on which something counts as right without being assured again."""
+        return months_after(assured_on, self.assured_for_months)
+
+    def is_stale(self, assured_on: date) -> bool:
+        """Whether nobody has said for too long that it is right."""
+        return self.today > self.due_on(assured_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +212,7 @@ class Pending(Generic[State]):
 class Entry(Generic[State]):
     """One thing that a unit published as it stands; `version` counts its states from 1.
 
+    assured_on: when its unit last said that it is right, or changed it; reminded_on: when it was reminded since then.
     published_at: of one that is still to be published, when it will be.
     capacity: of an offer whose unit has said whether it has places.
     """
@@ -194,9 +222,11 @@ class Entry(Generic[State]):
     version: int
     published_at: datetime
     changed_at: datetime
+    assured_on: date
     withdrawn_at: datetime | None = None
     capacity: CapacityState | None = None
     pending: Pending[State] | None = None
+    reminded_on: date | None = None
 
     @property
     def unit(self) -> UnitId:

@@ -124,6 +124,7 @@ def service(
         "eligibility_description": said.eligibility_description,
         "minimum_age": said.minimum_age,
         "maximum_age": said.maximum_age,
+        "assured_date": offer.assured_on.isoformat(),
         "last_modified": offer.changed_at.isoformat(),
     }
     if full:

@@ -25,7 +25,7 @@ class Provider:
     """A unit that gives a kind of service, with those of its offers of that kind that can be used now.
 
     places: what it says of the offer with the best prospect; None where it has not said. reasons: why it stands where
-    it stands among the others.
+    it stands among the others. is_stale: it has not said for long that any of these offers is right.
     """
 
     unit: UnitId
@@ -34,6 +34,7 @@ class Provider:
     languages: frozenset[str] = frozenset()
     places: CapacityState | None = None
     reasons: tuple[Reason, ...] = ()
+    is_stale: bool = False
 
 
 def best_places(said: Sequence[CapacityState | None]) -> CapacityState | None:

@@ -1,11 +1,12 @@
 """Statements on the entries of the directory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from schemas import CapacityState
+from schemas.calendar import local_day
 from schemas.codes import READER
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
@@ -18,8 +19,8 @@ async def insert_entry(conn: Connection, kind: Kind[State], entry: Entry[State])
         """
         insert into referral.entry
             (entry_id, state, version, published_at, changed_at, withdrawn_at, capacity, pending_act, pending_state,
-             effective_on, kind)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             effective_on, assured_on, reminded_on, kind)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         *_columns(entry),
         kind.name,
@@ -32,7 +33,7 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
         """
         update referral.entry
         set state = $2, version = $3, published_at = $4, changed_at = $5, withdrawn_at = $6, capacity = $7,
-            pending_act = $8, pending_state = $9, effective_on = $10
+            pending_act = $8, pending_state = $9, effective_on = $10, assured_on = $11, reminded_on = $12
         where entry_id = $1
         """,
         *_columns(entry),
@@ -52,11 +53,13 @@ def _columns(entry: Entry[State]) -> Sequence[Any]:
         pending and pending.act,
         pending and pending.state and pending.state.model_dump(mode="json"),
         pending and pending.effective_on,
+        entry.assured_on,
+        entry.reminded_on,
     )
 
 
 class Due(NamedTuple):
-    """An entry to which something is to happen, by the name of its kind."""
+    """An entry of which something is due, by the name of its kind."""
 
     kind: str
     entry_id: UUID
@@ -71,6 +74,22 @@ async def due_by(conn: Connection, today: date, limit: int) -> Sequence[Due]:
         order by effective_on, entry_id limit $2
         """,
         today,
+        limit,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def to_be_reminded_of(conn: Connection, kinds: Collection[str], until: date, limit: int) -> Sequence[Due]:
+    """List up to `limit` entries in use that were last assured on this day or before, and not reminded of since."""
+    rows = await conn.fetch(
+        """
+        select kind, entry_id from referral.entry
+        where kind = any($1) and withdrawn_at is null and pending_act is distinct from 'publish'
+          and reminded_on is null and coalesce(assured_on, (changed_at at time zone 'Europe/Berlin')::date) <= $2
+        order by entry_id limit $3
+        """,
+        list(kinds),
+        until,
         limit,
     )
     return [Due(*row) for row in rows]
@@ -119,9 +138,11 @@ def entry_of_row(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
         version=row["version"],
         published_at=row["published_at"],
         changed_at=row["changed_at"],
+        assured_on=row["assured_on"] or local_day(row["changed_at"]),
         withdrawn_at=row["withdrawn_at"],
         capacity=_read(CapacityState, row["capacity"]) if row["capacity"] is not None else None,
         pending=_pending(kind, row) if row["pending_act"] else None,
+        reminded_on=row["reminded_on"],
     )
 
 

@@ -1,6 +1,7 @@
 """Statements for routing: which offers are there to be chosen from."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from schemas import CapacityState, OfferId, UnitId
@@ -16,6 +17,7 @@ class Offered(NamedTuple):
     service_type: ServiceType
     languages: Sequence[str]
     capacity: CapacityState | None
+    assured_on: date
 
 
 async def usable_offers(conn: Connection, service_types: Collection[str]) -> Sequence[Offered]:
@@ -23,7 +25,8 @@ async def usable_offers(conn: Connection, service_types: Collection[str]) -> Seq
     rows = await conn.fetch(
         """
         select entry_id, state ->> 'unit' as unit, state ->> 'service_type' as service_type,
-               state -> 'languages' as languages, capacity
+               state -> 'languages' as languages, capacity,
+               coalesce(assured_on, (changed_at at time zone 'Europe/Berlin')::date) as assured_on
         from referral.entry
         where kind = 'offer' and withdrawn_at is null and state ->> 'status' = $2
           and pending_act is distinct from 'publish' and state ->> 'service_type' = any($1::text[])
@@ -39,6 +42,7 @@ async def usable_offers(conn: Connection, service_types: Collection[str]) -> Seq
             ServiceType(row["service_type"]),
             row["languages"],
             row["capacity"] and CapacityState.model_validate(row["capacity"], extra="ignore", context=READER),
+            row["assured_on"],
         )
         for row in rows
     ]
