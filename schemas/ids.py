@@ -11,6 +11,8 @@ ReferralId = NewType("ReferralId", UUID)
 ConsentId = NewType("ConsentId", UUID)
 OfferId = NewType("OfferId", UUID)
 ContactId = NewType("ContactId", UUID)
+CooperationId = NewType("CooperationId", UUID)
+StepId = NewType("StepId", UUID)
 EventId = NewType("EventId", UUID)
 
 SLUG = "[a-z0-9]+(?:-[a-z0-9]+)*"

@@ -1,5 +1,5 @@
 """The HTTP API of the referral service."""
 
-from services.referral.api import contacts, offers, referrals, routing
+from services.referral.api import contacts, cooperations, offers, referrals, routing
 
-ROUTERS = (offers.router, contacts.router, referrals.router, routing.router)
+ROUTERS = (offers.router, contacts.router, referrals.router, cooperations.router, routing.router)

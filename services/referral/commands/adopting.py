@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from schemas import (
+    CooperationEvent,
+    CooperationProposed,
     DirectoryEvent,
     Event,
     Received,
@@ -24,9 +26,10 @@ from schemas import (
     ReferralStatusShared,
 )
 from services.chassis.db import Connection
+from services.referral.model.cooperations import applied, begun
 from services.referral.model.directory import OFFERS, Entry, Kind, State
 from services.referral.model.referrals import Referral, SharedStatus
-from services.referral.store import directory, referrals
+from services.referral.store import cooperations, directory, referrals
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -106,6 +109,23 @@ async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared
     if await referrals.find_referral(conn, said.referral_id) is None:
         return False
     await referrals.note_shared(conn, {said.referral_id: SharedStatus(said.status, said.outcome)})
+    return True
+
+
+async def adopt_proposed(conn: Connection, received: Received[CooperationProposed]) -> bool:
+    """Keep a cooperation again; which functions take part was never told."""
+    if await cooperations.find_cooperation(conn, received.data.cooperation_id) is None:
+        begun_again = begun(received.data, received.time)
+        await cooperations.save_cooperations(conn, [begun_again], received.time)
+    return True
+
+
+async def adopt_cooperation(conn: Connection, received: Received[CooperationEvent]) -> bool:
+    """Bring a cooperation to where the bus has heard of it; False where it is not known."""
+    known = await cooperations.find_cooperation(conn, received.data.cooperation_id)
+    if known is None:
+        return False
+    await cooperations.save_cooperations(conn, [applied(known, received.data)], received.time)
     return True
 
 

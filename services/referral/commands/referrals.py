@@ -16,6 +16,7 @@ from schemas import (
     partner_of,
 )
 from schemas.calendar import local_day
+from schemas.codes import Scope
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.db import Connection
@@ -76,7 +77,8 @@ async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, fr
     offer = await usable_offer(conn, offer_id, from_unit)
     if isinstance(offer, Refusal):
         return False
-    return await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now) is None
+    direction = Direction(case_id, from_unit, offer.unit)
+    return await consents.known_consent(conn, direction, Scope.TRANSFER, now) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ async def request(conn: Connection, referral_id: ReferralId, wanted: Wanted, now
     offer = await usable_offer(conn, offer_id, from_unit)
     if isinstance(offer, Refusal):
         return offer
-    consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
+    direction = Direction(case_id, from_unit, offer.unit)
+    consent_id = await consents.known_consent(conn, direction, Scope.TRANSFER, now)
     if consent_id is None:
         return NO_CONSENT
     referral = Referral(
