@@ -87,6 +87,8 @@ TABLE = (
            "End a consent the unit recorded for another reason than that the person takes it back."),
     Action("record-feedback-consent",  "intake",        (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
            "Record that a service may tell the sender of a referral how it goes."),
+    Action("record-cooperation-consent", "intake",      (UNIT,    UNIT,    NO,      NO,      UNIT,    NO),
+           "Record that the unit may tell others with whom it works together on a case."),
     Action("withdraw-consent",         "intake",        (PARTNER, PARTNER, PARTNER, PARTNER, PARTNER, NO),
            "Take a consent back for the person."),
     Action("read-consent",             "intake",        (UNIT,    UNIT,    UNIT,    UNIT,    UNIT,    NO),
