@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import ConsentId, CooperationId, CooperationMeetingPlanned, UnitId, new_id
-from schemas.cooperation import CooperationEndReason, CooperationState, ParticipantState
+from deploy.states.cooperation import ARROWS
+from schemas import ConsentId, CooperationDeclined, CooperationId, CooperationMeetingPlanned, UnitId, new_id
+from schemas.cooperation import CooperationEndReason, CooperationState, DeclineReason, ParticipantState
 from services.referral.model.cooperation_insight import seen_by
 from services.referral.model.cooperations import (
     OPEN,
@@ -21,6 +22,8 @@ from services.referral.model.cooperations import (
     begun,
     ending,
     ends_without,
+    is_over_for_want,
+    over,
     permits,
     proposal,
     work,
@@ -149,3 +152,31 @@ def test_who_is_out_or_only_asked_is_not_told_where_the_whole_stands() -> None:
     assert seen_by(cooperation, CITY, frozenset({AWO})).state is CooperationState.PROPOSED
     assert seen_by(cooperation, CARITAS_MBE, frozenset({AWO, JOBCENTER})).state is None
     assert seen_by(cooperation, JOBCENTER, frozenset()).state is CooperationState.AGREED
+
+
+acts = st.lists(st.tuples(st.sampled_from(["agree", "decline", "end", "lose"]), st.integers(0, 2)), max_size=12)
+
+
+@given(acts)
+def test_states_change_only_as_they_are_drawn(tried: list[tuple[str, int]]) -> None:
+    """Whatever is done in whatever order; what is over stays over, and somebody is in as long as it is not."""
+    drawn = {(before, after) for before, after, _ in ARROWS}
+    cooperation = a_cooperation(JOBCENTER, CARITAS_MBE)
+    for act, place in tried:
+        before, unit = cooperation, cooperation.units[place]
+        if act == "lose":
+            ids = before.participants[place].rests_on
+            event = ends_without(before, ids[-1], WITHDRAWN) if ids and before.state in OPEN else None
+            cooperation = applied(before, event) if event else before
+        elif permits(before, unit, Act(act)):
+            if act == "agree":
+                cooperation = with_yes(before, unit)
+            elif act == "end":
+                cooperation = applied(before, ending(before, unit, CooperationEndReason.OTHER))
+            else:
+                said = work(CooperationDeclined, before, unit, reason=DeclineReason.OTHER)
+                cooperation = applied(before, said)
+                if is_over_for_want(cooperation):
+                    cooperation = applied(cooperation, over(cooperation, CooperationEndReason.NOBODY_LEFT))
+        assert before.state == cooperation.state or (before.state, cooperation.state) in drawn
+        assert not is_over_for_want(cooperation)
