@@ -312,6 +312,27 @@ async def test_a_parked_case_shows_and_takes_nothing_of_the_others(lotse: Lotse)
     assert (await table.done("end", {"reason": "other"}))["state"] == "ended"
 
 
+async def test_a_withdrawal_ends_it_also_behind_something_that_cannot_be_read(lotse: Lotse) -> None:
+    """At once, and not a second time in its place."""
+    table = await agreed(lotse)
+    await lotse.running.feed(together(table.case_id, AWO, CARITAS_MBE), source=INTAKE, version=99)
+    await lotse.running.feed(withdrawn(table.consents[JOBCENTER, AWO]))
+    assert (await table.kinds())[-1] == "ended"
+    await lotse.running.feed(withdrawn(table.consents[AWO, JOBCENTER]), erased(table.case_id))
+    assert (await table.kinds()).count("ended") == 1
+
+
+async def test_a_proposal_that_meets_the_withdrawal_never_stays_open(lotse: Lotse) -> None:
+    """Made and ended, or refused: the case is locked by both."""
+    for _ in range(4):
+        table = Table(lotse)
+        await table.allow((AWO, JOBCENTER))
+        gone = withdrawn(table.consents[AWO, JOBCENTER])
+        answer, _ = await asyncio.gather(table.propose(), lotse.running.feed(gone))
+        assert answer.status_code in (201, 409)
+        assert answer.status_code == 409 or (await table.seen())["state"] == "lapsed"
+
+
 async def test_an_erasure_ends_all_of_a_case_and_is_forgotten_with_the_last_backup(lotse: Lotse) -> None:
     """The proposals too; afterwards nobody can propose anything."""
     table = await all_three(lotse)
