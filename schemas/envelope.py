@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.codes import READER, Scope
-from schemas.ids import CaseId, PartnerSlug
+from schemas.ids import CaseId, PartnerSlug, UnitId
 from schemas.visibility import CompiledView, ContractError, Pairwise, Party, compile_view
 
 SCHEMAS_DIR = Path(__file__).parent / "json"
@@ -123,6 +123,10 @@ class Event(BaseModel):
         """Return which partner is sender and which recipient; empty where the event has no such parties."""
         return {}
 
+    def participants(self) -> tuple[UnitId, ...]:
+        """Return the units that take part in what the event is about; empty where there are no such parties."""
+        return ()
+
     def encode(self) -> bytes:
         """Return the event's data as JSON, as it stands on the topic."""
         return self.model_dump_json().encode()
@@ -149,6 +153,8 @@ def _check_audience(cls: type[Event]) -> None:
         raise ContractError(f"event {cls.__name__} says sender_needs but not that the sender is told")
     if cls.audience & {Party.SENDER, Party.RECIPIENT} and cls.parties is Event.parties:
         raise ContractError(f"event {cls.__name__} tells sender or recipient but does not say who they are")
+    if Party.PARTICIPANT in cls.audience and cls.participants is Event.participants:
+        raise ContractError(f"event {cls.__name__} tells participants but does not say who they are")
     if cls.audience and cls.key_field not in cls.view.always | cls.view.pairwise.keys():
         raise ContractError(f"event {cls.__name__} does not show its audience the key {cls.key_field}")
 

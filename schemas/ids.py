@@ -15,6 +15,8 @@ MaterialId = NewType("MaterialId", UUID)
 NoticeId = NewType("NoticeId", UUID)
 TrainingNeedId = NewType("TrainingNeedId", UUID)
 TrainingId = NewType("TrainingId", UUID)
+CooperationId = NewType("CooperationId", UUID)
+StepId = NewType("StepId", UUID)
 EventId = NewType("EventId", UUID)
 
 SLUG = "[a-z0-9]+(?:-[a-z0-9]+)*"

@@ -31,6 +31,8 @@ class Party(StrEnum):
 
     SENDER = "sender"
     RECIPIENT = "recipient"
+    PARTICIPANT = "participant"
+    """One of several units that work together; hears what another says with a COOPERATION consent from that one."""
     OTHERS = "others"
     """Every partner but the acting one."""
     OWNER = "owner"
@@ -48,7 +50,7 @@ class ContractError(TypeError):
 
 @dataclass(frozen=True)
 class Shared:
-    """Marks a field that the audience sees; `needs`: a sender sees it only with a consent of that scope."""
+    """Marks a field that the audience sees; `needs`: all but a recipient see it only with a consent of that scope."""
 
     needs: Scope | None = None
 
@@ -92,6 +94,8 @@ def is_audible(event_class: "type[Event]", party: Party, scopes: frozenset[Scope
     """Tell whether a party hears of events of this class at all, given the scopes its consents cover."""
     if party not in event_class.audience:
         return False
+    if party is Party.PARTICIPANT:
+        return Scope.COOPERATION in scopes
     needs = event_class.sender_needs
     return party is not Party.SENDER or needs is None or needs in scopes
 

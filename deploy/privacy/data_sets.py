@@ -124,6 +124,22 @@ DATA_SETS = (
         "forget-erased-cases, forget-erased-persons",
     ),
     DataSet(
+        "Zusammenarbeit in Einzelfällen",
+        {
+            "intake": "intake.cooperation",
+            "referral": "referral.cooperation referral.participant referral.agreed_step",
+        },
+        "ratsuchende Personen (unter einer Nummer); beteiligte Stellen mit ihrer Funktion, ohne Namen",
+        "welche Stellen zusammenarbeiten, Stand, Tag eines Treffens, vereinbarte Schritte und Gründe als Kürzel; "
+        "nichts vom Inhalt der Beratung",
+        "Zusammenarbeit der Stellen in einer Sache der Person",
+        CONSENT,
+        EACH,
+        "die beteiligten Stellen; jede nur, was die Person einer anderen erlaubt ihr zu sagen",
+        "182 Tage nach dem Ende der Zusammenarbeit; bei der Aufnahme nur, solange sie dauert",
+        "forget-cooperations, forget-erased-cases",
+    ),
+    DataSet(
         "Mitteilungen an Partner",
         {
             "intake": "intake.told",

@@ -1,1 +1,1 @@
-"""The life of a referral as a page: diagram and table from the rules that the service works by."""
+"""The lives of referrals and cooperations as pages: diagram and table from the rules that the service works by."""

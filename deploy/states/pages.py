@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
+from deploy.states.tables import table
 from schemas import Party
 from schemas.codes import ReferralState
 from services.referral.api.bodies import (
@@ -69,7 +70,7 @@ def _lines() -> Iterator[str]:
     yield from ("```", "", "## Acts", "")
     yield "`*`: whoever answers a request has received it, and the received event comes first."
     yield ""
-    yield from _table(
+    yield from table(
         ("from", "act", "to", "whose act", "what it says", "event"),
         [*_rows(), *(_pause_row(act, targets) for act, targets in OF_A_PAUSE)],
     )
@@ -77,7 +78,7 @@ def _lines() -> Iterator[str]:
     yield "With a consent to FEEDBACK_STATUS the state itself; with FEEDBACK_OUTCOME too, the outcome and why something"
     yield "failed. Without one:"
     yield ""
-    yield from _table(
+    yield from table(
         ("state", "read as"), [(state.value, standing.value) for state, standing in WITHOUT_FEEDBACK.items()]
     )
 
@@ -111,8 +112,3 @@ def _said(act: Act) -> str:
 def _node(state: ReferralState) -> str:
     """Mermaid takes no hyphen in a name."""
     return state.value.replace("-", "_")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    for row in (head, ["---"] * len(head), *rows):
-        yield f"| {' | '.join(row)} |"

@@ -1,7 +1,7 @@
 """What intake does with events.
 
-It follows the referrals, so that the gate knows whom each is addressed to, and the recalls, so that it can say who has
-answered.
+It follows the referrals, so that the gate knows whom each is addressed to, the cooperations, so that each of their
+units can record its own consents, and the recalls, so that it can say who has answered.
 """
 
 from datetime import datetime
@@ -14,6 +14,12 @@ from schemas import (
     ConsentRenewed,
     ConsentRevoked,
     ConsentWithdrawn,
+    CooperationDeclined,
+    CooperationEnded,
+    CooperationEvent,
+    CooperationLapsed,
+    CooperationLeft,
+    CooperationProposed,
     Event,
     InformationCounted,
     PartnerInformed,
@@ -49,13 +55,29 @@ from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.handling import Handler, Handlers
 from services.intake.commands import adopting, disclosures
+from services.intake.commands.cooperations import note_proposed
 from services.intake.commands.referrals import note_referral
-from services.intake.store import recalls, rights
+from services.intake.store import cooperations, recalls, rights
 
 
 async def on_referral_moved(conn: Connection, received: Received[ReferralEvent], _now: datetime) -> None:
     """A referral is new, or stands elsewhere now."""
     await note_referral(conn, received.data, received.time)
+
+
+async def on_cooperation_proposed(conn: Connection, received: Received[CooperationProposed], _now: datetime) -> None:
+    """Units are asked to work together: each may record its own consents by it."""
+    await note_proposed(conn, received.data)
+
+
+async def on_cooperation_left(conn: Connection, received: Received[CooperationEvent], _now: datetime) -> None:
+    """A unit has no part in it any more."""
+    await cooperations.take_unit_out(conn, received.data.cooperation_id, received.data.unit)
+
+
+async def on_cooperation_over(conn: Connection, received: Received[CooperationEvent], _now: datetime) -> None:
+    """Nothing is told of it any more."""
+    await cooperations.delete_cooperation(conn, received.data.cooperation_id)
 
 
 async def on_partner_informed(conn: Connection, received: Received[PartnerInformed], _now: datetime) -> None:
@@ -89,6 +111,11 @@ HANDLERS: dict[type[Event], Handler] = {
     ReferralEnded: on_referral_moved,
     ReferralReminded: on_referral_moved,
     ReferralStatusShared: on_referral_moved,
+    CooperationProposed: on_cooperation_proposed,
+    CooperationDeclined: on_cooperation_left,
+    CooperationLeft: on_cooperation_left,
+    CooperationLapsed: on_cooperation_over,
+    CooperationEnded: on_cooperation_over,
     PartnerInformed: on_partner_informed,
     RecallOpened: on_recall_opened,
     RecallAcknowledged: on_recall_acknowledged,

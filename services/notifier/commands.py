@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from schemas import (
     CaseEvent,
     CaseId,
+    CooperationEvent,
     Event,
     EventId,
     PartnerInformed,
@@ -43,7 +44,7 @@ from services.chassis.pairwise import References
 from services.chassis.problems import NOT_FOUND, Refusal
 from services.chassis.records import Incoming
 from services.notifier import store
-from services.notifier.model import Consents, Entry, Ledger, audience, consent_of, judge, referral_of
+from services.notifier.model import Consents, Entry, Ledger, audience, consent_of, judge, matter_of
 
 # About 150 bytes each: one `partner.informed` stays well below what the bus takes.
 EVENTS_A_BATCH = 1000
@@ -124,12 +125,12 @@ async def _consents(conn: Connection, events: Sequence[Received[Event]]) -> Cons
 
 
 def _asked(events: Sequence[Received[Event]]) -> dict[tuple[str, str], bool]:
-    """What is asked of the ledger: whom an end concerns (all of a key), and for whom a referral has ended."""
+    """What is asked of the ledger: whom an end concerns (all of a key), and for whom something has ended."""
     asked: dict[tuple[str, str], bool] = {}
     for event in events:
         if event.data.closing:
             asked[event.topic, event.key] = True
-        elif isinstance(event.data, ReferralEvent):
+        elif isinstance(event.data, ReferralEvent | CooperationEvent):
             asked.setdefault((event.topic, event.key), False)
     return asked
 
@@ -227,7 +228,7 @@ async def _number(conn: Connection, entries: Sequence[Entry]) -> list[tuple[Entr
 
 def _line(entry: Entry, number: int | None) -> store.Line:
     event = entry.event
-    about = (referral_of(event.data), consent_of(event.data))
+    about = (matter_of(event.data), entry.consent_id)
     return store.Line(event.id, entry.partner, event.topic, event.key, event.type, number, *about)
 
 

@@ -14,6 +14,9 @@ from schemas import (
     ConsentId,
     ConsentRenewed,
     ConsentSigned,
+    CooperationEnded,
+    CooperationEvent,
+    CooperationLapsed,
     DirectoryEvent,
     Event,
     PartnerSlug,
@@ -25,7 +28,6 @@ from schemas import (
     ReferralEnded,
     ReferralEnteredInError,
     ReferralEvent,
-    ReferralId,
     ReferralRequested,
     ReferralStatusShared,
     UnitId,
@@ -35,8 +37,8 @@ from schemas import (
 from schemas.codes import ReferralState, Scope
 
 NOTHING: frozenset[Scope] = frozenset()
-ENDS_OF_REFERRALS = (ReferralEnded, ReferralEnteredInError)
-"""After one of these a partner hears of the referral no more, whatever a parked key brings late."""
+ENDS = (ReferralEnded, ReferralEnteredInError, CooperationEnded, CooperationLapsed)
+"""After one of these a partner hears of the referral or cooperation no more, whatever a parked key brings late."""
 OVER = frozenset({ReferralState.CANCELLED, ReferralState.DETACHED})
 """States that only the closing event tells of."""
 
@@ -85,10 +87,20 @@ class Consents:
 
     def scopes(self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, now: datetime) -> frozenset[Scope]:
         """What the valid consents of a case allow in one direction at `now`."""
+        return frozenset(each.scope for each in self._valid(case_id, from_unit, to_unit, now))
+
+    def holding(
+        self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, scope: Scope, now: datetime
+    ) -> ConsentId | None:
+        """The first recorded of the valid consents that allow this in one direction at `now`; None without one."""
+        valid = self._valid(case_id, from_unit, to_unit, now)
+        return min((each.consent_id for each in valid if each.scope is scope), default=None)
+
+    def _valid(self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, now: datetime) -> list[Consent]:
         if case_id in self._erased:
-            return NOTHING
-        ids = self._by_pair.get((case_id, from_unit, to_unit), ())
-        return frozenset(self._by_id[each].scope for each in ids if self._by_id[each].is_valid_at(now))
+            return []
+        known = [self._by_id[each] for each in self._by_pair.get((case_id, from_unit, to_unit), ())]
+        return [each for each in known if each.is_valid_at(now)]
 
     @property
     def changed(self) -> list[Consent]:
@@ -120,22 +132,24 @@ def _consent(event: ConsentEvent, *, valid_until: datetime | None, ended: bool) 
     return Consent(event.consent_id, event.case_id, event.from_unit, event.to_unit, event.scope, valid_until, ended)
 
 
-def referral_of(event: Event) -> ReferralId | None:
-    """The referral that an event speaks of."""
+def matter_of(event: Event) -> UUID | None:
+    """The referral or the cooperation that an event speaks of."""
+    if isinstance(event, CooperationEvent):
+        return event.cooperation_id
     return event.referral_id if isinstance(event, ReferralEvent | PersonDisclosed | PersonCorrected) else None
 
 
 def consent_of(event: Event) -> ConsentId | None:
-    """The consent that an event speaks of or rests on; of a referral's events only the request names it."""
+    """The consent that an event speaks of or rests on, whoever is told; of a referral's events the request names it."""
     return event.consent_id if isinstance(event, ConsentEvent | ReferralRequested) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a row of the ledger says that a partner knows of; `is_end`: that this referral has ended."""
+    """What a row of the ledger says that a partner knows of; `is_end`: that this referral or cooperation has ended."""
 
     partner: PartnerSlug
-    referral_id: ReferralId | None
+    matter_id: UUID | None
     consent_id: ConsentId | None
     is_end: bool
 
@@ -165,10 +179,10 @@ class Ledger:
     traces: dict[tuple[str, str], list[Trace]] = field(default_factory=lambda: defaultdict(list))
 
     def informed(self, event: Received[Event]) -> set[PartnerSlug]:
-        """Who knows of what a closing event ends: the referral, the consent to a transfer, else the case."""
+        """Who knows of what a closing event ends: the referral, cooperation, consent to a transfer, else the case."""
         data, traces = event.data, self._traces_at(event)
-        if isinstance(data, ReferralEvent):
-            return {each.partner for each in traces if each.referral_id == data.referral_id}
+        if isinstance(data, ReferralEvent | CooperationEvent):
+            return {each.partner for each in traces if each.matter_id == matter_of(data)}
         if isinstance(data, ConsentEvent) and data.scope is Scope.TRANSFER:
             return _relying_on(traces, data.consent_id)
         return {each.partner for each in traces}
@@ -194,28 +208,27 @@ class Ledger:
         )
 
     def knows_end(self, event: Received[Event], partner: PartnerSlug) -> bool:
-        """Whether the partner knows already that the event's referral has ended."""
-        referral_id = referral_of(event.data)
+        """Whether the partner knows already that the event's referral or cooperation has ended."""
+        matter_id = matter_of(event.data)
         return any(
-            each.is_end and each.partner == partner and each.referral_id == referral_id
-            for each in self._traces_at(event)
+            each.is_end and each.partner == partner and each.matter_id == matter_id for each in self._traces_at(event)
         )
 
     def _traces_at(self, event: Received[Event]) -> Collection[Trace]:
         return self.traces.get((event.topic, event.key), ())
 
-    def note(self, event: Received[Event], partners: Iterable[PartnerSlug]) -> None:
+    def note(self, event: Received[Event], entries: Collection["Entry"]) -> None:
         """Write that these partners know of an event, and so of what it spoke of."""
-        self.entries[event.id].update(partners)
-        data, traces = event.data, self.traces[event.topic, event.key]
-        about = (referral_of(data), consent_of(data), isinstance(data, ENDS_OF_REFERRALS))
-        traces.extend(Trace(partner, *about) for partner in partners)
+        self.entries[event.id].update(entry.partner for entry in entries)
+        matter_id, is_end = matter_of(event.data), isinstance(event.data, ENDS)
+        traces = self.traces[event.topic, event.key]
+        traces.extend(Trace(entry.partner, matter_id, entry.consent_id, is_end) for entry in entries)
 
 
 def _relying_on(traces: Collection[Trace], consent_id: ConsentId) -> set[PartnerSlug]:
-    """Who recorded a consent, or knows a referral that was requested under it."""
-    requested = {each.referral_id for each in traces if each.consent_id == consent_id and each.referral_id}
-    return {each.partner for each in traces if each.consent_id == consent_id or each.referral_id in requested}
+    """Who recorded a consent, or knows a referral requested under it or a cooperation of which it let somebody tell."""
+    matters = {each.matter_id for each in traces if each.consent_id == consent_id and each.matter_id}
+    return {each.partner for each in traces if each.consent_id == consent_id or each.matter_id in matters}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +238,7 @@ class Entry:
     `party`: as whom it is told; None when it is not told because it knows already: it acted, it fetched, or its
     stream has the event, as `found` then says.
     `scopes`: what the consents allow it to see as that party.
+    `told_under`: the consent by which a participant of a cooperation hears of it.
     `is_recalled`: whether it has to say what became of what it knew before.
     """
 
@@ -234,6 +248,12 @@ class Entry:
     scopes: frozenset[Scope] = NOTHING
     found: Found | None = None
     is_recalled: bool = False
+    told_under: ConsentId | None = None
+
+    @property
+    def consent_id(self) -> ConsentId | None:
+        """The consent that the event speaks of, rests on or was told under."""
+        return consent_of(self.event.data) or self.told_under
 
 
 def judge(
@@ -257,7 +277,7 @@ def judge(
             if entry.partner not in known_to:
                 new.setdefault(entry.partner, replace(entry, is_recalled=entry.partner in recalled))
         if new:
-            ledger.note(event, new)
+            ledger.note(event, new.values())
             entries.extend(new.values())
     return entries
 
@@ -291,6 +311,8 @@ def _told(
     data = event.data
     informed = ledger.informed(event) if data.closing else frozenset[PartnerSlug]()
     named = audience(data, partners, informed)
+    if isinstance(data, CooperationEvent):
+        return _told_together(event, data, named, informed, consents, ledger, now)
     scopes = feedback_scopes(data, consents, now)
     if data.closing:
         told = [partner for partner in named if partner in informed]
@@ -305,6 +327,31 @@ def _told(
     return [Entry(event, partner, named[partner], scopes) for partner in sorted(told)]
 
 
+def _told_together(
+    event: Received[Event],
+    data: CooperationEvent,
+    named: Mapping[PartnerSlug, Party],
+    informed: Collection[PartnerSlug],
+    consents: Consents,
+    ledger: Ledger,
+    now: datetime,
+) -> list[Entry]:
+    """Each participant hears another under the consent from that one to itself; an end, if it knew, without."""
+    units = {partner_of(unit): unit for unit in data.participants()}
+    entries = []
+    for partner, party in sorted(named.items()):
+        ways = None if data.unit is None else (data.case_id, data.unit, units[partner])
+        scopes = consents.scopes(*ways, now) if ways else NOTHING
+        if data.closing:
+            is_told = partner in informed
+        else:
+            is_told = is_audible(type(data), party, scopes) and not ledger.knows_end(event, partner)
+        if is_told:
+            under = consents.holding(*ways, Scope.COOPERATION, now) if ways else None
+            entries.append(Entry(event, partner, party, scopes, told_under=under))
+    return entries
+
+
 def audience(
     event: Event, partners: Collection[PartnerSlug], informed: Collection[PartnerSlug]
 ) -> Mapping[PartnerSlug, Party]:
@@ -316,6 +363,8 @@ def audience(
     if Party.INFORMED in words:
         named |= dict.fromkeys(informed, Party.INFORMED)
     named |= {partner: party for party, partner in event.parties().items() if party in words}
+    if Party.PARTICIPANT in words:
+        named |= {partner_of(unit): Party.PARTICIPANT for unit in event.participants()}
     actor = acting(event)
     return {partner: party for partner, party in named.items() if partner != actor and partner in partners}
 

@@ -8,11 +8,14 @@ from uuid import UUID
 from schemas import CaseId, ConsentId, PartnerSlug, RecallOpened, Topic, UnitId
 from schemas.codes import RecallAction, Scope
 from services.chassis.db import Connection
-from services.notifier.model import ENDS_OF_REFERRALS, Consent, Found, Trace
+from services.notifier.model import ENDS, Consent, Found, Trace
 
 
 class Line(NamedTuple):
-    """One row of the ledger; `number` is None where the partner knew without being told."""
+    """One row of the ledger; `number` is None where the partner knew without being told.
+
+    matter_id: the referral or cooperation that the event spoke of; the column is older than cooperations.
+    """
 
     event_id: UUID
     partner: str
@@ -20,7 +23,7 @@ class Line(NamedTuple):
     key: str
     type: str
     number: int | None
-    referral_id: UUID | None
+    matter_id: UUID | None
     consent_id: UUID | None
 
 
@@ -139,7 +142,7 @@ async def traces_of(conn: Connection, keys: Mapping[tuple[str, str], bool]) -> l
         [topic for topic, _ in keys],
         [key for _, key in keys],
         list(keys.values()),
-        [each.event_type for each in ENDS_OF_REFERRALS],
+        [each.event_type for each in ENDS],
     )
     return [((row["topic"], row["key"]), _trace(row)) for row in rows]
 
@@ -162,7 +165,7 @@ async def insert_lines(conn: Connection, lines: Sequence[Line], now: datetime) -
         [line.key for line in lines],
         [line.type for line in lines],
         [line.number for line in lines],
-        [line.referral_id for line in lines],
+        [line.matter_id for line in lines],
         [line.consent_id for line in lines],
         now,
     )

@@ -11,6 +11,18 @@ from schemas import (
     ConsentRenewed,
     ConsentRevoked,
     ConsentWithdrawn,
+    CooperationAgreed,
+    CooperationDeclined,
+    CooperationEnded,
+    CooperationEvent,
+    CooperationJoined,
+    CooperationLapsed,
+    CooperationLeft,
+    CooperationMeetingPlanned,
+    CooperationProposed,
+    CooperationStepDone,
+    CooperationStepDropped,
+    CooperationStepPlanned,
     DirectoryEvent,
     Event,
     InformationCounted,
@@ -81,7 +93,7 @@ def on_consent_invalidated(cases: Cases, received: Received[ConsentInvalidated],
 
 
 def on_person_erased(cases: Cases, received: Received[PersonErased], now: datetime) -> None:
-    """End all of the case's referrals and take no more consents for it."""
+    """End all of the case's referrals and cooperations and take no more consents for it."""
     cases.erase(received, now)
 
 
@@ -147,6 +159,16 @@ async def on_own_attended(conn: Connection, received: Received[TrainingAttended]
     return await adopting.adopt_attended(conn, received)
 
 
+async def on_own_proposed(conn: Connection, received: Received[CooperationProposed], _now: datetime) -> bool:
+    """A cooperation that a restored database has forgotten."""
+    return await adopting.adopt_proposed(conn, received)
+
+
+async def on_own_cooperation(conn: Connection, received: Received[CooperationEvent], _now: datetime) -> bool:
+    """What became of a cooperation, as a restored database has forgotten it."""
+    return await adopting.adopt_cooperation(conn, received)
+
+
 def _own_entries(kind: Kind[State]) -> Mapping[type[Event], Adopt]:
     """The events of one kind of entry, for a restored database that has forgotten them."""
 
@@ -203,5 +225,16 @@ ADOPTION = Adoption(
         InformationCounted: on_own_counted,
         ReferralReminded: on_own_reminded,
         ReferralStatusShared: on_own_shared,
+        CooperationProposed: on_own_proposed,
+        CooperationAgreed: on_own_cooperation,
+        CooperationJoined: on_own_cooperation,
+        CooperationDeclined: on_own_cooperation,
+        CooperationMeetingPlanned: on_own_cooperation,
+        CooperationStepPlanned: on_own_cooperation,
+        CooperationStepDone: on_own_cooperation,
+        CooperationStepDropped: on_own_cooperation,
+        CooperationLeft: on_own_cooperation,
+        CooperationLapsed: on_own_cooperation,
+        CooperationEnded: on_own_cooperation,
     },
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas import CaseId, ReferralId, Topic
+from schemas import CaseId, CooperationId, ReferralId, Topic
 from schemas.calendar import local_day, months_after
 from services.chassis.context import Context
 from services.chassis.db import Connection
@@ -17,12 +17,14 @@ from services.referral.commands.clocks import run_clock, terms_of
 from services.referral.commands.consents import case_key
 from services.referral.model.directory import ASSURED_KINDS, KINDS, AnnouncedKind, AsOf
 from services.referral.resources import resources_of
-from services.referral.store import directory, referrals
+from services.referral.store import cooperations, directory, referrals
 from services.referral.store.clocks import clocks_due
 from services.referral.store.directory import Due
 
 ERASED_KEPT = timedelta(days=35)
-"""How long the ended referrals of an erased person stay, for whoever has to close a file: as long as any backup."""
+"""How long what ended stays of an erased person, for whoever has to close a file: as long as any backup."""
+COOPERATIONS_KEPT = timedelta(days=182)
+"""How long a cooperation stays after its end: what the notice for COOPERATION promises the person."""
 
 
 async def _due(conn: Connection, now: datetime, limit: int) -> Sequence[Due]:
@@ -68,7 +70,8 @@ def jobs(context: Context) -> Sequence[Job]:
         TAKE_EFFECT,
         remind_of_assurance(resources_of(context).agreement.freshness.assured_for_months),
         _run_clocks(context),
-        forget_erased_cases(ERASED_KEPT, referrals.cases_erased_before, referrals.delete_referrals_of),
+        forget_erased_cases(ERASED_KEPT, referrals.cases_erased_before, referrals.forget_case),
+        FORGET_COOPERATIONS,
     ]
 
 
@@ -86,5 +89,16 @@ def _run_clocks(context: Context) -> Job:
     return Job("run-clocks", timedelta(seconds=10), find, _key_of_case, act)
 
 
-def _key_of_case(item: tuple[ReferralId, CaseId]) -> Sequence[Key]:
+def _key_of_case(item: tuple[ReferralId | CooperationId, CaseId]) -> Sequence[Key]:
     return [case_key(item[1])]
+
+
+async def _over(conn: Connection, now: datetime, limit: int) -> Sequence[tuple[CooperationId, CaseId]]:
+    return await cooperations.over_since(conn, now - COOPERATIONS_KEPT, limit)
+
+
+async def _forget(conn: Connection, found: tuple[CooperationId, CaseId], _now: datetime) -> None:
+    await cooperations.delete_cooperation(conn, found[0])
+
+
+FORGET_COOPERATIONS = Job("forget-cooperations", timedelta(hours=1), _over, _key_of_case, _forget)

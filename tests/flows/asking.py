@@ -15,7 +15,9 @@ from tests.intake.builders import Desk
 from tests.notifier.events import Story
 from tests.referral import builders as referrals
 from tests.referral import training_builders as trainings
+from tests.referral import working_together
 from tests.referral.builders import Lotse, a_case, facts_of
+from tests.schemas.samples import a
 
 CITY, CITY_TOO = "stadt-koblenz/integration", "stadt-koblenz/teilhabe"
 AWO, AWO_TOO = "awo-rheinland/mbe", "awo-rheinland/jmd"
@@ -299,6 +301,47 @@ async def numbered_referral(referral: Running) -> Ask:
     return lambda _unit: Request(f"/v1/referrals/{referral_id}/number", {"own_number": "17"})
 
 
+async def a_proposal(referral: Running) -> Ask:
+    case_id = a_case()
+    await referral.feed(working_together.together(case_id, CITY, AWO))
+
+    def ask(unit: str) -> Request:
+        case_ref = reference(referral, unit, case_id)
+        return Request("/v1/cooperations", {"case_ref": case_ref, "units": [AWO], "responsible": "Team"})
+
+    return ask
+
+
+def a_cooperation(place: str, body: Any = None, *, agreed: bool = True, on_step: bool = False) -> Prepare:
+    """A cooperation of AWO with the City, which is asked or takes part and has something to do."""
+
+    async def prepare(referral: Running) -> Ask:
+        table = working_together.Table(Lotse(referral))
+        await table.allow((AWO, CITY), (CITY, AWO))
+        await table.propose(CITY)
+        if agreed:
+            await table.done("agree", working_together.PART, unit=CITY)
+        step = (await table.done("steps", working_together.a_step(CITY)))["steps"][0]["step_id"] if on_step else ""
+        path = "/".join(each for each in (f"/v1/cooperations/{table.cooperation_id}", place.format(step)) if each)
+        return lambda _unit: Request(path, body)
+
+    return prepare
+
+
+async def consents_of_a_cooperation(intake: Running) -> Ask:
+    case_id = Desk(intake).case_id(await Desk(intake).register(AWO), AWO)
+    proposed = a("lotse.cooperation.proposed.v1", case_id=case_id, unit=AWO, units=(AWO, CITY), asked=(CITY,))
+    await intake.feed(proposed, source=REFERRAL)
+
+    def ask(unit: str) -> Request:
+        wanted = {"from_unit": unit, "to_unit": AWO, "scope": "cooperation", "data_categories": []}
+        return Request(
+            f"/v1/cooperations/{proposed.cooperation_id}/consents", people.signed(people.a_consent(**wanted))
+        )
+
+    return ask
+
+
 async def _parked(service: Running) -> dict[str, Any]:
     """A key that waits because its first versions are missing."""
     case_id = CaseId(new_id())
@@ -421,6 +464,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/persons/search": own("/v1/persons/search", {"name": people.NAME, "birth_year": 1991}),
         "POST /v1/persons/{case_ref}/consents": Way(consents_of_a_person),
         "POST /v1/referrals/{referral_id}/consents": Way(feedback_on_a_referral, AWO),
+        "POST /v1/cooperations/{cooperation_id}/consents": Way(consents_of_a_cooperation),
         "POST /v1/consents/{consent_ref}/withdraw": Way(a_withdrawal, notes_unit=True),
         "GET /v1/consents/{consent_ref}": Way(a_consent),
         "GET /v1/consents/{consent_ref}/termination": Way(the_end_of_a_consent),
@@ -486,6 +530,26 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "PUT /v1/referrals/{referral_id}/number": Way(numbered_referral),
         "POST /v1/referrals/{referral_id}/dismiss": Way(a_referral("dismiss")),
         "GET /v1/worklists/{worklist}": own("/v1/worklists/waiting-for-us"),
+        "POST /v1/cooperations": Way(a_proposal, hidden=(409, "no-consent")),
+        "GET /v1/cooperations": own("/v1/cooperations"),
+        "GET /v1/cooperations/{cooperation_id}": Way(a_cooperation("")),
+        "POST /v1/cooperations/{cooperation_id}/agree": Way(
+            a_cooperation("agree", working_together.PART, agreed=False)
+        ),
+        "POST /v1/cooperations/{cooperation_id}/decline": Way(
+            a_cooperation("decline", {"reason": "other"}, agreed=False)
+        ),
+        "POST /v1/cooperations/{cooperation_id}/meeting": Way(
+            a_cooperation("meeting", {"meets_on": working_together.SOON})
+        ),
+        "POST /v1/cooperations/{cooperation_id}/steps": Way(a_cooperation("steps", working_together.a_step(AWO))),
+        "POST /v1/cooperations/{cooperation_id}/steps/{step_id}/done": Way(
+            a_cooperation("steps/{}/done", {}, on_step=True)
+        ),
+        "POST /v1/cooperations/{cooperation_id}/steps/{step_id}/drop": Way(
+            a_cooperation("steps/{}/drop", {}, on_step=True)
+        ),
+        "POST /v1/cooperations/{cooperation_id}/end": Way(a_cooperation("end", {"reason": "other"})),
         **OPERATORS,
     },
     "notifier": {

@@ -36,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     async def look_once(condition: Any) -> bool:
         return await wait_for(condition, seconds=0)
 
-    for place in ("services.referral.api.referrals.wait_for", "services.intake.api.callers.wait_for"):
+    for place in ("services.referral.api.requests.wait_for", "services.intake.api.callers.wait_for"):
         monkeypatch.setattr(place, look_once)
 
 

@@ -2,6 +2,11 @@
 
 from schemas import (
     EVENTS,
+    CooperationDeclined,
+    CooperationEnded,
+    CooperationLapsed,
+    CooperationLeft,
+    CooperationProposed,
     PartnerInformed,
     RecallAcknowledged,
     RecallOpened,
@@ -27,7 +32,8 @@ async def states(desk: Desk) -> list[str]:
 def test_every_event_of_a_referral_is_handled() -> None:
     """One that were left out would leave the gate open behind it."""
     of_referrals = {each for each in EVENTS.values() if issubclass(each, ReferralEvent)}
-    assert set(HANDLERS) == {*of_referrals, PartnerInformed, RecallOpened, RecallAcknowledged}
+    of_cooperations = {CooperationProposed, CooperationDeclined, CooperationLeft, CooperationLapsed, CooperationEnded}
+    assert set(HANDLERS) == {*of_referrals, *of_cooperations, PartnerInformed, RecallOpened, RecallAcknowledged}
 
 
 async def test_a_referral_is_followed_from_event_to_event(desk: Desk) -> None:

@@ -31,7 +31,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
         began.set()
         return await wait_for(condition)
 
-    monkeypatch.setattr("services.referral.api.referrals.wait_for", noted)
+    monkeypatch.setattr("services.referral.api.requests.wait_for", noted)
     return began
 
 
@@ -42,4 +42,4 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     async def look_once(condition: Condition) -> bool:
         return await wait_for(condition, seconds=0)
 
-    monkeypatch.setattr("services.referral.api.referrals.wait_for", look_once)
+    monkeypatch.setattr("services.referral.api.requests.wait_for", look_once)

@@ -26,7 +26,7 @@ async def test_what_the_notifier_told_is_counted_by_clause(
         running(REPORTING, tmp_path, urls["reporting"], **settings) as api,
     ):
         await send(kafka, topic_prefix, offer(), contact(), story.consent(), story.requested(), story.received())
-        expected = {"K1": 0, "K2": 1, "K4": 1, "K5": 0, "K6": 3, "K7": 0, "K8": 3, "K10": 0}
+        expected = {"K1": 0, "K2": 1, "K4": 1, "K5": 0, "K6": 3, "K7": 0, "K8": 3, "K9": 0, "K10": 0}
 
         async def counted_all() -> bool:
             return await done(api) == expected

@@ -44,7 +44,7 @@ from tests.schemas.samples import a
 NOTIFIER = "/koblenz/notifier/1"
 JOBCENTER_UNIT = UnitId("jobcenter-koblenz/jobcenter")
 THIS_YEAR = datetime.now(UTC).year
-COUNTED = {"K1", "K2", "K4", "K5", "K6", "K7", "K8", "K10"}
+COUNTED = {"K1", "K2", "K4", "K5", "K6", "K7", "K8", "K9", "K10"}
 
 
 def counted(count: int, unit: str = CITY_UNIT, month: str = f"{THIS_YEAR}-03") -> InformationCounted:
@@ -330,3 +330,14 @@ async def bring(reporting: Running, events: Sequence[tuple[Event, UUID, str]], *
         for topic in {record.topic for record in records}:
             await offsets.begin(conn, Partition(topic, 0), beginning=0, end=0)
     assert await reporting.inbox.apply(records)
+
+
+async def test_k9_counts_each_agreement_once_and_each_end_of_what_was_agreed(
+    reporting: Running, compliance: Compliance
+) -> None:
+    """Not a proposal, a further unit that joins, one that leaves, or what came to nothing."""
+    events = [a(f"lotse.cooperation.{name}.v1") for name in ("proposed", "agreed", "joined", "left", "declined")]
+    await reporting.feed(*events, source=REFERRAL)
+    assert (await compliance())["K9"]["done"] == 1
+    await reporting.feed(*(a(f"lotse.cooperation.{name}.v1") for name in ("ended", "lapsed")), source=REFERRAL)
+    assert (await compliance())["K9"]["done"] == 2

@@ -227,13 +227,14 @@ def test_sender_and_recipient_are_the_partners_of_the_units() -> None:
 
 
 def test_endings_are_terminal_and_closing_as_the_rules_ask() -> None:
-    """Withdrawal, expiry and erasure end for good; a referral's end is told without consent but is not terminal."""
+    """Withdrawal, expiry and erasure end for good; what ends because of them is told without consent, not terminal."""
     ends = ("withdrawn", "expired", "revoked", "invalidated")
     for_good = {*(f"lotse.consent.{end}.v1" for end in ends), "lotse.person.erased.v1"}
     assert {each.event_type for each in contract_events() if each.terminal} == for_good
     assert {each.event_type for each in contract_events() if each.closing} == for_good | {
         "lotse.referral.ended.v1",
         "lotse.referral.entered_in_error.v1",
+        *(f"lotse.cooperation.{end}.v1" for end in ("declined", "left", "lapsed", "ended")),
     }
 
 

@@ -43,7 +43,8 @@ def test_personal_data_is_the_services_and_casework_not_the_coordinations() -> N
     fetching = {role for role in Role if "fetch-person" in reaching(role)}
     assert fetching == {Role.COUNSELLOR, Role.SYSTEM}
     casework = {"register-person", "read-person", "record-consent", "request-referral", "read-referrals"}
-    casework |= {"answer-access-request", "correct-person"}
+    casework |= {"answer-access-request", "correct-person", "record-cooperation-consent"}
+    casework |= {"propose-cooperation", "read-cooperations", "take-part-in-cooperation"}
     for role in (Role.COORDINATOR, Role.COMMISSIONER):
         assert reaching(role).isdisjoint(casework)
 

@@ -15,6 +15,7 @@ from schemas import (
     CaseEvent,
     CaseId,
     ContractError,
+    CooperationEvent,
     Event,
     FieldChange,
     OfferId,
@@ -22,6 +23,7 @@ from schemas import (
     PartnerSlug,
     Party,
     Shared,
+    UnitId,
     is_audible,
     key_for,
     new_id,
@@ -33,15 +35,18 @@ from schemas.directory import OfferState
 from schemas.documents import contract_events
 from tests.schemas.samples import a, declare, forgotten_classes
 
-STATUS, OUTCOME = Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME
-EVERY_SCOPES = [frozenset(some) for n in range(3) for some in combinations([STATUS, OUTCOME], n)]
+STATUS, OUTCOME, TOGETHER = Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME, Scope.COOPERATION
+EVERY_SCOPES = [frozenset(some) for n in range(4) for some in combinations([STATUS, OUTCOME, TOGETHER], n)]
 
 
 class Between(CaseEvent, abstract=True):
-    """A case event with a sender and a recipient."""
+    """A case event with a sender, a recipient and participants."""
 
     def parties(self) -> Mapping[Party, PartnerSlug]:
         return {Party.SENDER: PartnerSlug("one"), Party.RECIPIENT: PartnerSlug("two")}
+
+    def participants(self) -> tuple[UnitId, ...]:
+        return (UnitId("one/a"), UnitId("three/b"))
 
 
 def reference(id: UUID) -> str:
@@ -126,13 +131,13 @@ def test_markers_are_found_through_new_types_and_on_optional_fields() -> None:
     assert happened.view.pairwise == {"case_id": "case_ref", "offer_id": "offer_ref"}
 
 
-markers = st.sampled_from([None, Shared, Shared(), Shared(needs=STATUS), Shared(needs=OUTCOME)])
+markers = st.sampled_from([None, Shared, Shared(), Shared(needs=STATUS), Shared(needs=OUTCOME), Shared(needs=TOGETHER)])
 
 
 @given(
     plain=st.lists(markers, max_size=6),
     ids=st.lists(st.sampled_from([None, Shared, Pairwise, Pairwise()]), max_size=3),
-    party=st.sampled_from([Party.SENDER, Party.RECIPIENT, Party.OTHERS, Party.INFORMED]),
+    party=st.sampled_from(list(Party)),
     scopes=st.sampled_from(EVERY_SCOPES),
     changed=st.sets(st.integers(0, 8)),
 )
@@ -235,6 +240,32 @@ def test_how_a_referral_ended_needs_the_feedback_consent() -> None:
     assert seen(event, Party.SENDER, STATUS)["mode"] == "detached"
 
 
+def test_a_participant_hears_only_under_a_consent_to_cooperation() -> None:
+    """Whatever else the person allowed; and nobody is told as anything else."""
+    together = [each for each in contract_events() if issubclass(each, CooperationEvent)]
+    assert together
+    for event_class in together:
+        assert event_class.audience == {Party.PARTICIPANT}
+        assert is_audible(event_class, Party.PARTICIPANT, frozenset({TOGETHER}))
+        assert not is_audible(event_class, Party.PARTICIPANT, frozenset({STATUS, OUTCOME, Scope.TRANSFER}))
+
+
+def test_why_a_unit_declined_or_a_cooperation_ended_needs_the_consent() -> None:
+    """That it did does not; who else takes part and what it rests on never leaves."""
+    for name, reason in (("declined", "no-capacity"), ("left", "consent-withdrawn"), ("ended", "aim-reached")):
+        event = a(f"lotse.cooperation.{name}.v1")
+        assert seen(event, Party.PARTICIPANT).keys() == {"case_ref", "cooperation_id", "unit"}
+        assert seen(event, Party.PARTICIPANT, TOGETHER)["reason"] == reason
+    proposed = seen(a("lotse.cooperation.proposed.v1"), Party.PARTICIPANT, TOGETHER)
+    assert proposed.keys() == {"case_ref", "cooperation_id", "unit", "asked"}
+
+
+def test_participants_have_to_be_named() -> None:
+    """A class that tells participants without saying who they are fails at import."""
+    with forgotten_classes(), pytest.raises(ContractError, match="does not say who they are"):
+        declare(CaseEvent, {}, audience={Party.PARTICIPANT})
+
+
 def test_withdrawal_shows_references_instead_of_ids() -> None:
     """A partner gets its own names for case and consent, under names of their own."""
     event = a("lotse.consent.withdrawn.v1")
@@ -309,4 +340,4 @@ def test_every_change_of_a_public_state_is_shown() -> None:
 def test_every_scope_set_was_tried() -> None:
     """The tables above range over all consents that change a view."""
     needed = chain.from_iterable([*each.view.needing.values(), each.sender_needs] for each in contract_events())
-    assert set(needed) - {None} == {STATUS, OUTCOME}
+    assert set(needed) - {None} == {STATUS, OUTCOME, TOGETHER}

@@ -1,7 +1,8 @@
 """By which reference intake is asked, and what a request stands on."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 from uuid import UUID
 
 from fastapi import Path
@@ -14,10 +15,12 @@ from services.chassis.db import Connection
 from services.chassis.patience import wait_for
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.intake.commands.consents import Setting
+from services.intake.commands.cooperations import cooperation_with_key
 from services.intake.commands.gate import key_to_open, open_key
 from services.intake.commands.persons import age_of
 from services.intake.commands.referrals import received_with_key
 from services.intake.model.asking import Terms
+from services.intake.model.cooperations import Cooperation
 from services.intake.model.persons import KeyOfPerson
 from services.intake.model.referrals import Referral
 from services.intake.resources import resources_of
@@ -28,6 +31,8 @@ Reference: TypeAlias = Annotated[
     str, Path(pattern="^[0-9a-f]{32}$", description="Your partner's own reference: 32 hex digits.")
 ]
 
+T = TypeVar("T")
+
 
 def vault_of(context: Context) -> Vault:
     """This process's vault."""
@@ -37,19 +42,41 @@ def vault_of(context: Context) -> Vault:
 async def referral_to_act_on(
     context: Context, referral_id: ReferralId, caller: Principal, action_id: str
 ) -> tuple[Referral, DataKey | Refusal]:
-    """A received referral that this may be done to, and the key to what its person said (as `data_key_of` has it).
+    """A received referral that this may be done to, and the key to what its person said (as `data_key_of` has it)."""
 
-    One not heard of is waited for: the partner may be ahead of us.
-    A problem 404 otherwise. Somebody else's referral is waited for as long as one that does not exist: the time
-    the answer takes tells nothing either.
+    async def find(conn: Connection) -> tuple[Referral, KeyOfPerson | None] | Refusal:
+        return await received_with_key(conn, referral_id, caller, action_id)
+
+    return await _waited_for(context, find)
+
+
+async def cooperation_to_act_on(
+    context: Context, cooperation_id: UUID, caller: Principal, action_id: str
+) -> tuple[Cooperation, DataKey | Refusal]:
+    """A cooperation that this may be done to, and the key to what its person said."""
+
+    async def find(conn: Connection) -> tuple[Cooperation, KeyOfPerson | None] | Refusal:
+        return await cooperation_with_key(conn, cooperation_id, caller, action_id)
+
+    return await _waited_for(context, find)
+
+
+async def _waited_for(
+    context: Context, find: Callable[[Connection], Awaitable[tuple[T, KeyOfPerson | None] | Refusal]]
+) -> tuple[T, DataKey | Refusal]:
+    """What the caller names, and the key to what its person said.
+
+    What was not heard of is waited for: the partner may be ahead of us.
+    A problem 404 otherwise. Somebody else's is waited for as long as what does not exist: the time the answer takes
+    tells nothing either.
     """
-    found: list[tuple[Referral, KeyOfPerson | None]] = []
+    found: list[tuple[T, KeyOfPerson | None]] = []
 
     async def is_known() -> bool:
         async with context.database.reading() as conn:
-            received = await received_with_key(conn, referral_id, caller, action_id)
-        if not isinstance(received, Refusal):
-            found.append(received)
+            known = await find(conn)
+        if not isinstance(known, Refusal):
+            found.append(known)
         return bool(found)
 
     if not await wait_for(is_known):

@@ -63,6 +63,12 @@ FAULTS = {
     Fault.NOT_FEEDBACK: Refusal(
         422, "not-feedback", "For a referral only feedback-status and feedback-outcome can be given.", "scope"
     ),
+    Fault.NOT_COOPERATION: Refusal(
+        422, "not-cooperation", "For a cooperation only the scope cooperation can be given.", "scope"
+    ),
+    Fault.NOT_IN_COOPERATION: Refusal(
+        422, "not-in-cooperation", "Name a unit that is asked to this cooperation or takes part in it.", "to_unit"
+    ),
     Fault.GUARDIAN_NEEDED: Refusal(
         422, "guardian-needed", "Somebody under 15 does not consent alone: a guardian or legal carer does.", "given_by"
     ),

@@ -21,6 +21,7 @@ from schemas.codes import (
 from schemas.partner_file import Unit
 from services.intake.model.age import BELOW_15, MINORS, OF_AGE_FROM, Age
 from services.intake.model.consents import Signature, WantedConsent
+from services.intake.model.cooperations import Cooperation
 from services.intake.model.referrals import Referral
 
 FEEDBACK_SCOPES = frozenset({Scope.FEEDBACK_STATUS, Scope.FEEDBACK_OUTCOME})
@@ -41,6 +42,8 @@ class Fault(Enum):
     TWICE = auto()
     NOT_BACK_TO_SENDER = auto()
     NOT_FEEDBACK = auto()
+    NOT_COOPERATION = auto()
+    NOT_IN_COOPERATION = auto()
     GUARDIAN_NEEDED = auto()
     GROWN_UP = auto()
     BEYOND_MAJORITY = auto()
@@ -144,4 +147,14 @@ def first_feedback_fault(asked: Iterable[Asked], referral: Referral) -> tuple[in
             return index, Fault.NOT_FEEDBACK
         if each.wanted.to_unit != referral.from_unit:
             return index, Fault.NOT_BACK_TO_SENDER
+    return None
+
+
+def first_cooperation_fault(asked: Iterable[Asked], cooperation: Cooperation) -> tuple[int, Fault] | None:
+    """The first of these consents that lets nobody tell another unit of that cooperation, and why."""
+    for index, each in enumerate(asked):
+        if each.wanted.scope is not Scope.COOPERATION:
+            return index, Fault.NOT_COOPERATION
+        if each.wanted.to_unit not in cooperation.units:
+            return index, Fault.NOT_IN_COOPERATION
     return None

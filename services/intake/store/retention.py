@@ -105,5 +105,5 @@ async def erased_without_proof(
 
 async def delete_person(conn: Connection, case_id: CaseId) -> None:
     """Take away the bare record of an erased person, with everything that still names the case."""
-    for table in ("recall", "referral", "legal_hold", "told", "person"):
+    for table in ("recall", "referral", "cooperation", "legal_hold", "told", "person"):
         await conn.execute(f"delete from intake.{table} where case_id = $1", case_id)  # noqa: S608  # fixed names

@@ -2,6 +2,7 @@
 
 from services.referral.api import (
     capacity,
+    cooperations,
     hsds,
     referrals,
     routing,
@@ -22,4 +23,5 @@ ROUTERS = (
     slips.router,
     referrals.router,
     worklists.router,
+    cooperations.router,
 )

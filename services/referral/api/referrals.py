@@ -18,7 +18,6 @@ from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.chassis.keys import Key
-from services.chassis.patience import wait_for
 from services.chassis.permissions import allowed, unit_of
 from services.chassis.problems import Problem, Refusal, documented
 from services.referral.api.bodies import (
@@ -37,7 +36,7 @@ from services.referral.api.bodies import (
     Start,
     TakingBack,
 )
-from services.referral.api.requests import After, Limit, Nothing, Running
+from services.referral.api.requests import After, Limit, Nothing, Running, once_consent_arrives
 from services.referral.api.showing import case_ref, views
 from services.referral.commands import referrals
 from services.referral.commands.consents import case_key
@@ -75,14 +74,14 @@ async def request_referral(change: Changing, body: NewReferral) -> Response:
         None if body.based_on is None else ReferralId(body.based_on),
         body.own_number,
     )
-    try:
+
+    async def attempt() -> Response:
         return await _request(change, wanted)
-    except Problem as problem:
-        if problem.refusal is not referrals.NO_CONSENT:
-            raise
-        if not await _consent_arrives(change.context, wanted):
-            raise
-    return await _request(change, wanted)
+
+    async def lacks(conn: Connection, now: datetime) -> bool:
+        return await referrals.lacks_consent(conn, wanted.case_id, wanted.offer_id, wanted.from_unit, now)
+
+    return await once_consent_arrives(change.context, attempt, referrals.NO_CONSENT, lacks)
 
 
 async def _request(change: Change, wanted: Wanted) -> Response:
@@ -103,15 +102,6 @@ async def _request(change: Change, wanted: Wanted) -> Response:
         return replace(shown, location=f"/v1/referrals/{ids[0]}")
 
     return await perform(change, ids=[referral_id], keys=keys, act=act, again=again, status=201)
-
-
-async def _consent_arrives(context: Context, wanted: Wanted) -> bool:
-    async def is_known() -> bool:
-        async with context.database.reading() as conn:
-            now = await db.now(conn)
-            return not await referrals.lacks_consent(conn, wanted.case_id, wanted.offer_id, wanted.from_unit, now)
-
-    return await wait_for(is_known)
 
 
 @router.post("/{referral_id}/receive", **allowed(ANSWER), response_model=ReferralView, responses=_ACT_PROBLEMS)

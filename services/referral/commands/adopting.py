@@ -8,6 +8,8 @@ from uuid import UUID
 from schemas import (
     Announcement,
     CapacityState,
+    CooperationEvent,
+    CooperationProposed,
     DirectoryEvent,
     Event,
     OfferCapacityChanged,
@@ -33,11 +35,12 @@ from schemas import (
 from schemas.calendar import local_day, local_midnight
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
+from services.referral.model.cooperations import applied, begun
 from services.referral.model.deadlines import Deadline
 from services.referral.model.directory import OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
 from services.referral.model.trainings import TRAININGS
-from services.referral.store import clocks, directory, referrals, trainings
+from services.referral.store import clocks, cooperations, directory, referrals, trainings
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -130,6 +133,23 @@ async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared
         return False
     shared = told(replace(referral, last_shared=SharedStatus(said.status, said.outcome)))
     await referrals.note_shared(conn, [shared])
+    return True
+
+
+async def adopt_proposed(conn: Connection, received: Received[CooperationProposed]) -> bool:
+    """Keep a cooperation again; which functions take part was never told."""
+    if await cooperations.find_cooperation(conn, received.data.cooperation_id) is None:
+        begun_again = begun(received.data, received.time)
+        await cooperations.save_cooperations(conn, [begun_again], received.time)
+    return True
+
+
+async def adopt_cooperation(conn: Connection, received: Received[CooperationEvent]) -> bool:
+    """Bring a cooperation to where the bus has heard of it; False where it is not known."""
+    known = await cooperations.find_cooperation(conn, received.data.cooperation_id)
+    if known is None:
+        return False
+    await cooperations.save_cooperations(conn, [applied(known, received.data)], received.time)
     return True
 
 

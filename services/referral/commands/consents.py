@@ -27,8 +27,8 @@ async def known_scopes(
     return await store.held_scopes(conn, [each for each in directions if case_key(each.case_id) not in parked], now)
 
 
-async def known_transfer(conn: Connection, direction: Direction, now: datetime) -> ConsentId | None:
-    """The consent that a transfer may rest on; None in a parked case too."""
+async def known_consent(conn: Connection, direction: Direction, scope: Scope, now: datetime) -> ConsentId | None:
+    """The consent that something of this scope may rest on; None in a parked case too."""
     if await keys.parked_among(conn, {case_key(direction.case_id)}):
         return None
-    return await store.transfer_consent(conn, direction, now)
+    return await store.longest_consent(conn, direction, scope, now)

@@ -87,7 +87,8 @@ async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, fr
     offer = await usable_offer(conn, offer_id, from_unit)
     if isinstance(offer, Refusal):
         return False
-    return await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now) is None
+    direction = Direction(case_id, from_unit, offer.unit)
+    return await consents.known_consent(conn, direction, Scope.TRANSFER, now) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ async def request(
     offer = await usable_offer(conn, offer_id, from_unit)
     if isinstance(offer, Refusal):
         return offer
-    consent_id = await consents.known_transfer(conn, Direction(case_id, from_unit, offer.unit), now)
+    direction = Direction(case_id, from_unit, offer.unit)
+    consent_id = await consents.known_consent(conn, direction, Scope.TRANSFER, now)
     if consent_id is None:
         return NO_CONSENT
     new = Referral(referral_id, case_id, consent_id, offer_id, from_unit, offer.unit, now, based_on=wanted.based_on)

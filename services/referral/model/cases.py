@@ -13,6 +13,8 @@ from schemas import (
     ConsentId,
     ConsentRenewed,
     ConsentSigned,
+    CooperationEvent,
+    CooperationId,
     PartnerSlug,
     PersonDisclosed,
     Received,
@@ -20,7 +22,10 @@ from schemas import (
     ReferralId,
 )
 from schemas.codes import ConsentState, EndReason, Scope
+from schemas.cooperation import CooperationEndReason
 from services.referral.model.consents import Direction
+from services.referral.model.cooperations import OPEN as OPEN_COOPERATIONS
+from services.referral.model.cooperations import Cooperation, applied, ends_without, over
 from services.referral.model.referrals import OPEN, REQUESTED, Act, Referral, steps, told
 from services.referral.model.telling import event_of, newly_shared, status_of
 
@@ -46,16 +51,16 @@ class Consent:
 class Caused(NamedTuple):
     """An event of ours and the one that led to it."""
 
-    event: ReferralEvent
+    event: ReferralEvent | CooperationEvent
     cause: Received[Any]
 
 
 class Cases:
     """What a run of events makes of the cases it is about; the cases are locked by the consumer.
 
-    Takes what is known of them before the run: the consents of cases in which the run gives one, the referrals, with
-    the moment of their last step, of cases in which it may touch one. `is_catching_up`: while a restored database
-    catches up, states that came after a consent were told by their own events.
+    Takes what is known of them before the run: the consents of cases in which the run gives one; the referrals, with
+    the moment of their last step, and the open cooperations of cases in which it may touch one. `is_catching_up`:
+    while a restored database catches up, states that came after a consent were told by their own events.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Cases:
         consents: Iterable[Consent] = (),
         erased: Iterable[CaseId] = (),
         referrals: Iterable[tuple[Referral, datetime]] = (),
+        cooperations: Iterable[Cooperation] = (),
         *,
         is_catching_up: bool = False,
     ) -> None:
@@ -70,6 +76,8 @@ class Cases:
         self._erased = set(erased)
         self._referrals: dict[CaseId, dict[ReferralId, Referral]] = defaultdict(dict)
         self._stands_since: dict[ReferralId, datetime] = {}
+        self._cooperations: dict[CooperationId, Cooperation] = {each.cooperation_id: each for each in cooperations}
+        self._moved_cooperations: set[CooperationId] = set()
         self._is_catching_up = is_catching_up
         self._changed: set[tuple[CaseId, ConsentId]] = set()
         self._moved: set[tuple[CaseId, ReferralId]] = set()
@@ -96,6 +104,11 @@ class Cases:
     def shared_referrals(self) -> Sequence[Referral]:
         """The referrals whose sender was told after the fact, as they stand at the end of the run."""
         return [self._referrals[case_id][referral_id] for case_id, referral_id in sorted(self._shared)]
+
+    @property
+    def moved_cooperations(self) -> Sequence[Cooperation]:
+        """The cooperations that ended, or that somebody left."""
+        return [self._cooperations[cooperation_id] for cooperation_id in sorted(self._moved_cooperations)]
 
     def renew(self, cause: Received[ConsentRenewed], now: datetime) -> None:
         """Keep how long a consent holds now; one that is over stays over, one not known counts as given."""
@@ -140,6 +153,8 @@ class Cases:
         for referral in self._open(ended.case_id):
             if ended.scope is Scope.TRANSFER and referral.consent_id == ended.consent_id:
                 self._end(referral, reason, cause, now)
+        for cooperation in self._open_cooperations(ended.case_id):
+            self._tell(ends_without(cooperation, ended.consent_id, CooperationEndReason(reason.value)), cause)
 
     def erase(self, cause: Received[CaseEvent], now: datetime) -> None:
         """Drop what is known of an erased person's consents, take no more, and end all of the case's referrals."""
@@ -150,6 +165,8 @@ class Cases:
         self._changed = {each for each in self._changed if each[0] != case_id}
         for referral in self._open(case_id):
             self._end(referral, EndReason.PERSON_ERASED, cause, now)
+        for cooperation in self._open_cooperations(case_id):
+            self._tell(over(cooperation, CooperationEndReason.PERSON_ERASED), cause)
 
     def fetch(self, cause: Received[PersonDisclosed], now: datetime) -> None:
         """Take a request as received by the unit that fetched the person's data at the gate."""
@@ -160,6 +177,16 @@ class Cases:
 
     def _open(self, case_id: CaseId) -> Sequence[Referral]:
         return [referral for referral in self._referrals[case_id].values() if referral.state in OPEN]
+
+    def _open_cooperations(self, case_id: CaseId) -> Sequence[Cooperation]:
+        known = self._cooperations.values()
+        return [each for each in known if each.case_id == case_id and each.state in OPEN_COOPERATIONS]
+
+    def _tell(self, event: CooperationEvent | None, cause: Received[Any]) -> None:
+        if event is not None:
+            self._cooperations[event.cooperation_id] = applied(self._cooperations[event.cooperation_id], event)
+            self._moved_cooperations.add(event.cooperation_id)
+            self.told.append(Caused(event, cause))
 
     def _end(self, referral: Referral, reason: EndReason, cause: Received[Any], now: datetime) -> None:
         """Nobody acts here but the person or the clock. Closing needs no consent."""

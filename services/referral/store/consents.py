@@ -97,8 +97,8 @@ async def held_scopes(
     }
 
 
-async def transfer_consent(conn: Connection, direction: Direction, now: datetime) -> ConsentId | None:
-    """Return the consent to a transfer that holds longest; None where none holds at `now`."""
+async def longest_consent(conn: Connection, direction: Direction, scope: Scope, now: datetime) -> ConsentId | None:
+    """Return the consent of a scope that holds longest in one direction; None where none holds at `now`."""
     found = await conn.fetchval(
         """
         select consent_id from referral.consent
@@ -107,7 +107,7 @@ async def transfer_consent(conn: Connection, direction: Direction, now: datetime
         order by valid_until desc, consent_id limit 1
         """,
         *direction,
-        Scope.TRANSFER,
+        scope,
         now,
     )
     return None if found is None else ConsentId(found)

@@ -251,11 +251,13 @@ def _code(codes: type[C], stored: str | None) -> C | None:
 
 
 async def cases_erased_before(conn: Connection, before: datetime, limit: int) -> Sequence[CaseId]:
-    """Cases of persons erased before that time of which there are referrals still."""
+    """Cases of persons erased before that time of which there are referrals or cooperations still."""
     rows = await conn.fetch(
         """
         select case_id from referral.erased_case
-        where erased_at < $1 and case_id in (select case_id from referral.referral) order by erased_at limit $2
+        where erased_at < $1
+          and case_id in (select case_id from referral.referral union all select case_id from referral.cooperation)
+        order by erased_at limit $2
         """,
         before,
         limit,
@@ -263,6 +265,7 @@ async def cases_erased_before(conn: Connection, before: datetime, limit: int) ->
     return [CaseId(row["case_id"]) for row in rows]
 
 
-async def delete_referrals_of(conn: Connection, case_id: CaseId) -> None:
-    """Take away all referrals of a case."""
+async def forget_case(conn: Connection, case_id: CaseId) -> None:
+    """Take away all referrals and cooperations of a case."""
     await conn.execute("delete from referral.referral where case_id = $1", case_id)
+    await conn.execute("delete from referral.cooperation where case_id = $1", case_id)
