@@ -101,6 +101,7 @@ class Event(BaseModel):
         super().__pydantic_init_subclass__()
         cls.view = compile_view(cls)
         if not abstract:
+            _check_fields(cls)
             _check_audience(cls)
             _events[cls.event_type] = cls
 
@@ -143,6 +144,13 @@ def _check_words(cls: type[Event], event_type: str | None, audience: object) -> 
         raise ContractError(f"event {cls.__name__}: {_events[event_type].__name__} has the type {event_type} already")
     if not hasattr(cls, "topic") or not hasattr(cls, "key_field"):
         raise ContractError(f"event {cls.__name__} has no base that says its topic and key")
+
+
+def _check_fields(cls: type[Event]) -> None:
+    """Refuse a field that a base declares under a name that means something of every event: pydantic would drop it."""
+    for base in cls.__mro__:
+        if issubclass(base, BaseModel) and (lost := base.model_fields.keys() - cls.model_fields.keys()):
+            raise ContractError(f"event {cls.__name__}: {min(lost)} of {base.__name__} is a word of every event")
 
 
 def _check_audience(cls: type[Event]) -> None:

@@ -38,6 +38,7 @@ from tests.badinput.serving import beside, caller, serving
 from tests.harness import Running
 from tests.intake import builders as people
 from tests.intake.builders import Desk
+from tests.referral import training_builders as trainings
 from tests.referral.builders import AWO, CITY, Lotse, a_case
 
 CHECKS = [
@@ -140,11 +141,19 @@ async def test_intake_answers_as_documented(tmp_path: Path, create_database: Cal
 
 
 async def test_referral_answers_as_documented(tmp_path: Path, create_database: Callable[..., Any]) -> None:
-    """With an offer, a contact and referrals in several states."""
+    """With an offer, a training and the need it answers, and referrals in several states."""
     async with serving(REFERRAL, tmp_path, await create_database("referral")) as (opened, port):
         lotse = Lotse(opened)
         ids = [await lotse.referral(a_case(), *acts) for acts in ((), ("accept",), ("accept", "start"))]
-        known = {"referral_id": ids, "offer_id": [await lotse.offer()], "unit": [AWO, CITY]}
+        need = await trainings.stated(lotse)
+        training = (await trainings.offered(lotse, need)).rpartition("/")[2]
+        known = {
+            "referral_id": ids,
+            "offer_id": [await lotse.offer()],
+            "training_need_id": [need],
+            "training_id": [training],
+            "unit": [AWO, CITY],
+        }
         await attack(REFERRAL, opened, port, known)
 
 

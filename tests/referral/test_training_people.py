@@ -160,6 +160,7 @@ async def test_attendance_must_be_plausible(lotse: Lotse) -> None:
     assert is_problem(await attended(lotse, place, awo_rheinland=6, stadt_koblenz=5), 422, "attendance-implausible")
     assert (await changed(lotse, place, seats=11)).status_code == 200
     assert (await attended(lotse, place, awo_rheinland=6, stadt_koblenz=5)).status_code == 200
+    assert is_problem(await changed(lotse, place, seats=10), 409, "no-seats", "seats")
     etag = {"If_Match": (await lotse.get(place)).headers["etag"]}
     one = {"partner": "awo-rheinland", "people": 1}
     for given, field in [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import schemas
 from schemas import (
@@ -57,6 +57,19 @@ def test_event_class_that_does_not_say_what_it_must_fails_at_import(words: dict[
     """Who is told, and of what, is never a default."""
     with pytest.raises(ContractError, match=sentence):
         declare(CaseEvent, {}, **words)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_field_named_like_a_word_of_every_event_fails_at_import() -> None:
+    """It would be lost without a word: the class has a topic of its own."""
+
+    class State(BaseModel):
+        topic: Annotated[str, Shared]
+
+    with pytest.raises(ContractError, match="topic of State is a word of every event"):
+
+        class Happened(DirectoryEvent, State, type="lotse.test.happened.v1", audience={Party.OTHERS}, key="thing_id"):
+            thing_id: Annotated[OfferId, Shared]
 
 
 @pytest.mark.usefixtures("registry")

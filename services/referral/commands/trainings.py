@@ -115,8 +115,8 @@ async def change(
             return SESSIONS_FIXED
         if end_of(state) <= now:
             return MOVED_TO_PAST
-    if state.seats < training.registered:
-        return _no_seats(f"{training.registered} people are registered; offer as many seats at least.", "seats")
+    if state.seats < training.seats_needed:
+        return _no_seats(f"{training.seats_needed} people are registered or were there; as many had seats.", "seats")
     entry = await directory.change(conn, TRAININGS, training.entry, state, acted_by, now)
     return entry if isinstance(entry, Refusal) else replace(training, entry=entry)
 

@@ -83,6 +83,11 @@ class Training:
         return sum(self.counts.registered.values())
 
     @property
+    def seats_needed(self) -> int:
+        """What the people who are registered, or who were there, needed."""
+        return max(self.registered, sum(self.counts.attended.values()))
+
+    @property
     def took_place(self) -> bool:
         """Whether the offering unit has said that somebody was there."""
         return bool(self.counts.attended)
