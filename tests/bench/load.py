@@ -1,5 +1,5 @@
-"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, and so `fetches`, `lists` and `searches`;
-`load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
+"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, and so `fetches`; `load lists PORT CONNECTIONS
+SECONDS RATE`, and so `searches`; `load mix SECONDS RATE`, and so `withdrawals`; `load hear SECONDS`.
 
 The mix tells two partners of each change on average: of 17 changes, 10 of an offer are told to three partners each,
 and the 7 of a referral (registered, consent, requested, accepted, feedback consent, started, completed) to four in all.
@@ -116,38 +116,49 @@ async def _refer_all(url: str) -> list[str]:
     return [f"/v1/referrals/{row['referral_id']}/person" for row in rows]
 
 
-async def lists(port: int, connections: int, seconds: float) -> dict[str, Any]:
+async def lists(port: int, connections: int, seconds: float, rate: float) -> dict[str, Any]:
     """Leaf through every worklist of both units."""
-    return await _leaf(port, connections, seconds, {each: f"/v1/worklists/{each}?limit=50" for each in Worklist})
+    paths = {each: f"/v1/worklists/{each}?limit=50" for each in Worklist}
+    return await _leaf(port, connections, seconds, rate, paths)
 
 
-async def searches(port: int, connections: int, seconds: float) -> dict[str, Any]:
+async def searches(port: int, connections: int, seconds: float, rate: float) -> dict[str, Any]:
     """Leaf through what every search finds."""
-    return await _leaf(port, connections, seconds, {name: f"/v1/offers?{query}" for name, query in SEARCHES.items()})
+    paths = {name: f"/v1/offers?{query}" for name, query in SEARCHES.items()}
+    return await _leaf(port, connections, seconds, rate, paths)
 
 
-async def _leaf(
-    port: int, connections: int, seconds: float, paths: Mapping[str, str], warm_up: float = 2.0
-) -> dict[str, Any]:
-    """Leaf through some lists, each to its end and again, as many pages as are answered, in turn for both units."""
+async def _leaf(port: int, connections: int, seconds: float, rate: float, paths: Mapping[str, str]) -> dict[str, Any]:
+    """Leaf through some lists, each to its end and again, in turn for both units.
+
+    First so many pages a second, each timed from when it was due; then as many as are answered.
+    """
     told = world()
     told["urls"]["referral"] = f"127.0.0.1:{port}"
-    took: dict[str, list[float]] = {name: [] for name in paths}
-    begins = time.perf_counter() + warm_up
+    askers = [Asker(told["urls"], told["tokens"]) for _ in range(connections)]
 
-    async def one(number: int) -> None:
-        asker, unit = Asker(told["urls"], told["tokens"]), (CITY, AWO)[number % 2]
+    async def one(number: int, took: dict[str, list[float]], pause: float) -> None:
+        asker, unit = askers[number], (CITY, AWO)[number % 2]
         places: dict[str, str] = {}
-        while time.perf_counter() < begins + seconds:
+        due = time.perf_counter() + pause * number / connections
+        ends = due + seconds
+        while due < ends:
             for name, path in paths.items():
-                asked = time.perf_counter()
+                await asyncio.sleep(due - time.perf_counter())
                 page = (await asker.do("GET", "referral", f"{path}{places.get(name, '')}", unit)).body
                 places[name] = f"&after={page['next']}" if page["next"] else ""
-                if asked > begins:
-                    took[name].append(time.perf_counter() - asked)
+                took[name].append(time.perf_counter() - due)
+                due = due + pause if pause else time.perf_counter()
 
-    await asyncio.gather(*(one(number) for number in range(connections)))
-    return {"took": took}
+    async def run(pause: float) -> dict[str, list[float]]:
+        took: dict[str, list[float]] = {name: [] for name in paths}
+        await asyncio.gather(*(one(number, took, pause) for number in range(connections)))
+        return took
+
+    await run(0.05)
+    steady, began = await run(connections / rate), time.perf_counter()
+    flat_out = await run(0)
+    return {"steady": steady, "flat_out": flat_out, "lasted": time.perf_counter() - began}
 
 
 async def mix(seconds: float, rate: float) -> dict[str, Any]:

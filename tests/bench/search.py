@@ -10,7 +10,7 @@ from schemas.directory import Capacity
 from services.referral.model.opening import WEEKDAYS
 from tests.bench.figures import Section, Sizes
 from tests.bench.ground import Ground
-from tests.bench.leafing import CONNECTIONS, leaf
+from tests.bench.leafing import leaf
 from tests.faults.people import AWO, offer_state
 
 OFFERS = 10_000
@@ -65,9 +65,7 @@ def search(ground: Ground, sizes: Sizes) -> Section:
         "Search",
         found.figures,
         [
-            f"{OFFERS:,} offers of 500 units, of which {CLOSURES} are closed; {CONNECTIONS} connections, "
-            f"{found.pages:,} pages of 50, each followed to the next until nothing more is found. Median of all: "
-            f"{found.median}. Each is a request with its token and the page as JSON. Bare: 50 whole rows by their "
-            "primary key on one connection, without HTTP."
+            f"{OFFERS:,} offers of 500 units, of which {CLOSURES} are closed. {found.asked} Each page is a request "
+            "with its token."
         ],
     )

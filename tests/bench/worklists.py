@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.bench.figures import Section, Sizes
 from tests.bench.ground import Ground
-from tests.bench.leafing import CONNECTIONS, leaf
+from tests.bench.leafing import leaf
 from tests.faults.people import AWO, CITY
 
 # One in ten is open. Ends, answers and reminders are spread as in a service that is behind with its work.
@@ -46,9 +46,7 @@ def worklists(ground: Ground, sizes: Sizes) -> Section:
         "Worklists",
         found.figures,
         [
-            f"{sizes.curve_events:,} referrals of one unit to one other, one in ten of them open; {CONNECTIONS} "
-            f"connections, {found.pages:,} pages of 50, each followed to the next until the list is at its end. Median "
-            f"of all: {found.median}. Each is a request with its token, the page, what the consents allow of each row, "
-            "and the note of who looked. Bare: 50 whole rows by their primary key on one connection, without HTTP."
+            f"{sizes.curve_events:,} referrals of one unit to one other, one in ten of them open. {found.asked} Each "
+            "page is a request with its token, what the consents allow of each row, and the note of who looked."
         ],
     )
