@@ -236,6 +236,15 @@ class ContactWithdrawn(ContactEvent, type="lotse.contact.withdrawn.v1", audience
     """A contact is no longer to be used; the fields are its last state."""
 
 
+class ContactPersonChanged(
+    DirectoryEvent, PublicState, key="contact_id", type="lotse.contact.person_changed.v1", audience={Party.OTHERS}
+):
+    """A unit names a person for a contact, another one, or nobody any more; who it is, the directory alone tells."""
+
+    contact_id: Annotated[ContactId, Shared]
+    is_named: Annotated[bool, Shared]
+
+
 class MaterialPublished(MaterialEvent, type="lotse.material.published.v1", audience={Party.OTHERS}):
     """A unit made information material known."""
 

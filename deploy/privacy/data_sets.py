@@ -12,6 +12,7 @@ CONSENT = "Einwilligung der Person"
 PROOF = "Nachweispflicht des Verantwortlichen"
 OPERATION = "sicherer Betrieb"
 NO_PERSON = "kein Personenbezug"
+STAFF = "Einwilligung der genannten Beschäftigten"
 
 BASES: Mapping[str, Mapping[str, str]] = {
     CONSENT: {
@@ -25,6 +26,11 @@ BASES: Mapping[str, Mapping[str, str]] = {
         "SGB-X": "§ 67b Abs. 2 SGB X, Art. 7 Abs. 1 DSGVO",
     },
     OPERATION: {"DSGVO": "Art. 32 DSGVO", "KDG": "§ 26 KDG", "SGB-X": "Art. 32 DSGVO, § 35 SGB I"},
+    STAFF: {
+        "DSGVO": "Art. 6 Abs. 1 Buchst. a DSGVO",
+        "KDG": "§ 6 Abs. 1 Buchst. b KDG",
+        "SGB-X": "Art. 6 Abs. 1 Buchst. a DSGVO",
+    },
     NO_PERSON: {"DSGVO": "entfällt", "KDG": "entfällt", "SGB-X": "entfällt"},
 }
 
@@ -209,15 +215,17 @@ DATA_SETS = (
             "referral": "referral.entry referral.training_registration referral.training_attendance",
             "reporting": "view.directory_event",
         },
-        "keine; Ansprechstellen sind Funktionen, Teilnehmende werden nur gezählt",
+        "Beschäftigte, die ihrer Nennung als Ansprechperson zugestimmt haben; sonst keine: Ansprechstellen sind "
+        "Funktionen, Teilnehmende werden nur gezählt",
         "Angebote, Ansprechstellen, Informationsmaterial, Hinweise auf Veränderungen der Stellen, Fortbildungsbedarfe "
         "und Fortbildungen, und was sich änderte; wie viele Beschäftigte welche Stelle zu einer Fortbildung anmeldet "
-        "und wie viele welches Partners da waren",
+        "und wie viele welches Partners da waren; wer eine Ansprechstelle innehat und wann die Person ihrer Nennung "
+        "zustimmte",
         "gegenseitige Unterrichtung der Partner",
-        NO_PERSON,
+        STAFF,
         EACH,
         "alle Partner",
-        "bis sie ersetzt werden",
+        "bis sie ersetzt werden; ein Name, bis er zurückgenommen wird oder die Ansprechstelle wegfällt",
         "keiner",
     ),
     DataSet(

@@ -11,6 +11,7 @@ from schemas import (
     ConsentRenewed,
     ConsentRevoked,
     ConsentWithdrawn,
+    ContactPersonChanged,
     CooperationAgreed,
     CooperationDeclined,
     CooperationEnded,
@@ -199,12 +200,18 @@ async def on_own_capacity(conn: Connection, received: Received[OfferCapacityChan
     return await adopting.adopt_capacity(conn, received)
 
 
+async def on_own_person(conn: Connection, received: Received[ContactPersonChanged], _now: datetime) -> bool:
+    """That a unit named somebody, which a restored database has forgotten."""
+    return await adopting.adopt_person(conn, received)
+
+
 # The directory first: a referral goes to an offer.
 ADOPTION = Adoption(
     publishes=(Topic.DIRECTORY, Topic.CASES, Topic.CIRCLE),
     events={
         **{event: adopt for kind in KINDS for event, adopt in _own_entries(kind).items()},
         OfferCapacityChanged: on_own_capacity,
+        ContactPersonChanged: on_own_person,
         **_own_entries(NEEDS),
         **_own_entries(TRAININGS),
         TrainingRegistrationsChanged: on_own_registrations,

@@ -254,6 +254,7 @@ def entry(kind: Kind, act: str) -> Prepare:
             "show": lambda _unit: Request(place),
             "replace": replacing,
             "capacity": lambda _unit: Request(f"{place}/capacity", {"capacity": "waitlist"}),
+            "person": lambda _unit: Request(f"{place}/person", {"name": "Bernd Muster", "agreed_on": "2026-01-05"}),
             "assure": lambda _unit: Request(f"{place}/assure", {}),
             "retract": lambda _unit: Request(f"{place}/retract", {}),
             "withdraw": lambda _unit: Request(f"{place}/withdraw", {}),
@@ -383,6 +384,7 @@ DIRECTORY = {
 }
 DIRECTORY |= {f"POST {kind.path}/{{{kind.id_field}}}/assure": Way(entry(kind, "assure"), AWO) for kind in KINDS[:2]}
 DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"), AWO)
+DIRECTORY["PUT /v1/contacts/{contact_id}/person"] = Way(entry(KINDS[1], "person"), AWO)
 
 
 async def a_need(referral: Running) -> Ask:

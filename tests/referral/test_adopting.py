@@ -16,7 +16,7 @@ from services.referral.model import directory
 from tests.conftest import CreateDatabase
 from tests.flows.asking import KINDS, Kind
 from tests.harness import REFERRAL, received, running
-from tests.referral.builders import AWO, Lotse
+from tests.referral.builders import AWO, Lotse, a_contact
 
 
 async def adopt(lotse: Lotse, events: list[Event]) -> list[bool]:
@@ -65,6 +65,26 @@ async def test_what_a_unit_said_about_its_places_comes_back(
         assert await adopt(forgetful, events) == [True, True]
         assert _timeless(await forgetful.get(place)) == _timeless(await lotse.get(place))
         assert (await forgetful.get(place)).json()["capacity"] == "waitlist"
+
+
+async def test_a_name_changed_since_the_backup_does_not_come_back(
+    lotse: Lotse, create_database: CreateDatabase, tmp_path: Path
+) -> None:
+    """The bus knows that somebody else was named, or nobody: a name that was taken back stays away."""
+    place = f"/v1/contacts/{(await lotse.post('/v1/contacts', a_contact())).json()['contact_id']}"
+    named = {"name": "Bernd Muster", "agreed_on": "2026-01-05"}
+    await lotse.send("PUT", f"{place}/person", named)
+    await lotse.send("PUT", f"{place}/person", {"name": None})
+    published, first, gone = await lotse.running.published()
+    async with running(SERVICE, tmp_path / "empty", await create_database("referral")) as service:
+        forgetful = Lotse(service)
+        assert await adopt(forgetful, [first]) == [False]
+        assert await adopt(forgetful, [published, first]) == [True, True]
+        assert (await forgetful.get(place)).json()["person"] is None
+        again = await forgetful.send("PUT", f"{place}/person", named)
+        assert again.json()["person"] == named
+        assert await adopt(forgetful, [gone]) == [True]
+        assert (await forgetful.get(place)).json()["person"] is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path)

@@ -2,6 +2,7 @@
 
 from services.referral.api import (
     capacity,
+    contact_person,
     cooperations,
     hsds,
     referrals,
@@ -16,6 +17,7 @@ from services.referral.api import (
 ROUTERS = (
     *shelves.ROUTERS,
     capacity.router,
+    contact_person.router,
     training_needs.router,
     trainings.router,
     hsds.router,

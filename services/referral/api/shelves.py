@@ -47,10 +47,24 @@ class OfferView(OfferState, AssuredView):
         return {**super().facts_of(entry, as_of), **places}
 
 
+class ContactPersonView(BaseModel):
+    """Who holds the function, with that person's agreement of the day `agreed_on`."""
+
+    name: str
+    agreed_on: date
+
+
 class ContactView(ContactState, AssuredView):
     """A contact as every partner sees it."""
 
     contact_id: ContactId
+    person: ContactPersonView | None
+
+    @classmethod
+    def facts_of(cls, entry: Entry[Any], as_of: AsOf) -> dict[str, Any]:
+        """Who is named too."""
+        person = entry.person and ContactPersonView(**entry.person._asdict())
+        return {**super().facts_of(entry, as_of), "person": person}
 
 
 class MaterialView(MaterialState, EntryView):
@@ -145,17 +159,18 @@ OFFER_SHELF = Shelf(
     OfferListing,
     {"status": OfferStatus.ACTIVE},
 )
+CONTACT_SHELF = Shelf(
+    CONTACTS,
+    "/v1/contacts",
+    "read-contacts",
+    "publish-contacts",
+    ContactView,
+    Page[ContactView],
+    ContactListing,
+)
 SHELVES: tuple[Shelf[Any], ...] = (
     OFFER_SHELF,
-    Shelf(
-        CONTACTS,
-        "/v1/contacts",
-        "read-contacts",
-        "publish-contacts",
-        ContactView,
-        Page[ContactView],
-        ContactListing,
-    ),
+    CONTACT_SHELF,
     Shelf(
         MATERIALS,
         "/v1/materials",

@@ -8,6 +8,7 @@ from uuid import UUID
 from schemas import (
     Announcement,
     CapacityState,
+    ContactPersonChanged,
     CooperationEvent,
     CooperationProposed,
     DirectoryEvent,
@@ -37,7 +38,7 @@ from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
 from services.referral.model.cooperations import applied, begun
 from services.referral.model.deadlines import Deadline
-from services.referral.model.directory import OFFERS, Entry, Kind, Pending, State
+from services.referral.model.directory import CONTACTS, OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
 from services.referral.model.trainings import TRAININGS
 from services.referral.store import clocks, cooperations, directory, referrals, trainings
@@ -183,6 +184,7 @@ async def adopt_changed(conn: Connection, kind: Kind[State], received: Received[
         changed_at=received.time,
         withdrawn_at=withdrawn_at,
         pending=None if is_done else entry.pending,
+        person=None if withdrawn_at else entry.person,
     )
     if withdrawn_at is None and received.data.acted_by is not None:
         changed = replace(changed, assured_on=local_day(received.time), reminded_on=None)
@@ -255,6 +257,16 @@ async def adopt_capacity(conn: Connection, received: Received[OfferCapacityChang
         return False
     said = CapacityState(**received.data.model_dump(include=set(CapacityState.model_fields)))
     changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=received.time)
+    await directory.update_entry(conn, changed)
+    return True
+
+
+async def adopt_person(conn: Connection, received: Received[ContactPersonChanged]) -> bool:
+    """Forget whom a contact named, since the name that came after was never told; False where it is not known."""
+    contact = await directory.find_entry(conn, CONTACTS, received.data.contact_id)
+    if contact is None:
+        return False
+    changed = replace(contact, person=None, version=contact.version + 1, changed_at=received.time)
     await directory.update_entry(conn, changed)
     return True
 

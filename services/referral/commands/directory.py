@@ -4,7 +4,16 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from schemas import CapacityState, OfferCapacityChanged, OfferId, OfferState, PartnerSlug
+from schemas import (
+    CapacityState,
+    ContactId,
+    ContactPersonChanged,
+    ContactState,
+    OfferCapacityChanged,
+    OfferId,
+    OfferState,
+    PartnerSlug,
+)
 from schemas.calendar import local_day
 from schemas.directory import AnnouncedAct
 from services.chassis import outbox
@@ -12,7 +21,7 @@ from services.chassis.auth import Principal
 from services.chassis.db import Connection
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.referral.model.directory import Entry, Fault, Kind, State, event_of, fault_of_capacity
+from services.referral.model.directory import ContactPerson, Entry, Fault, Kind, State, event_of, fault_of_capacity
 from services.referral.store import directory as store
 
 UNIT_IS_FIXED = Refusal(
@@ -88,7 +97,7 @@ async def withdraw(
     """Take an entry out of use, and with it what was announced of it; it stays readable."""
     if not entry.is_published:
         return ANNOUNCED
-    withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now, pending=None)
+    withdrawn = replace(entry, version=entry.version + 1, changed_at=now, withdrawn_at=now, pending=None, person=None)
     await store.update_entry(conn, withdrawn)
     await outbox.publish(conn, event_of(kind.withdrawn, withdrawn, acted_by), at=now)
     return withdrawn
@@ -106,5 +115,22 @@ async def set_capacity(
     changed = replace(offer, capacity=said, version=offer.version + 1, changed_at=now)
     await store.update_entry(conn, changed)
     told = OfferCapacityChanged(offer_id=OfferId(offer.id), **said.model_dump(), changes=changes, acted_by=acted_by)
+    await outbox.publish(conn, told, at=now)
+    return changed
+
+
+async def name_person(
+    conn: Connection, contact: Entry[ContactState], person: ContactPerson | None, acted_by: PartnerSlug, now: datetime
+) -> Entry[ContactState] | Refusal:
+    """Name who holds a contact's function, or nobody, and tell that it changed, if it did."""
+    if person is not None and person.agreed_on > local_day(now):
+        return not_valid(Fault("agreed_on", "This day is still to come; name the person when they have agreed."))
+    if person == contact.person:
+        return contact
+    changed = replace(contact, person=person, version=contact.version + 1, changed_at=now)
+    await store.update_entry(conn, changed)
+    told = ContactPersonChanged(
+        contact_id=ContactId(contact.id), unit=contact.unit, is_named=person is not None, acted_by=acted_by
+    )
     await outbox.publish(conn, told, at=now)
     return changed

@@ -224,6 +224,13 @@ class Pending(Generic[State]):
     state: State | None = None
 
 
+class ContactPerson(NamedTuple):
+    """Who holds the function of a contact, and when that person agreed to be named."""
+
+    name: str
+    agreed_on: date
+
+
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[State]):
     """One thing that a unit published as it stands; `version` counts its states from 1.
@@ -231,6 +238,7 @@ class Entry(Generic[State]):
     assured_on: when its unit last said that it is right, or changed it; reminded_on: when it was reminded since then.
     published_at: of one that is still to be published, when it will be.
     capacity: of an offer whose unit has said whether it has places.
+    person: of a contact whose unit names somebody; never told in an event.
     """
 
     id: UUID
@@ -243,6 +251,7 @@ class Entry(Generic[State]):
     capacity: CapacityState | None = None
     pending: Pending[State] | None = None
     reminded_on: date | None = None
+    person: ContactPerson | None = None
 
     @property
     def unit(self) -> UnitId:

@@ -10,7 +10,7 @@ from schemas.calendar import local_day
 from schemas.codes import READER
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
-from services.referral.model.directory import Entry, Filter, Kind, Pending, State
+from services.referral.model.directory import ContactPerson, Entry, Filter, Kind, Pending, State
 from services.referral.model.opening import is_open, minute_of_the_week
 from services.referral.model.working_days import is_public_holiday
 
@@ -21,8 +21,8 @@ async def insert_entry(conn: Connection, kind: Kind[State], entry: Entry[State])
         """
         insert into referral.entry
             (entry_id, state, version, published_at, changed_at, withdrawn_at, capacity, pending_act, pending_state,
-             effective_on, assured_on, reminded_on, kind)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             effective_on, assured_on, reminded_on, person, kind)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         """,
         *_columns(entry),
         kind.name,
@@ -35,7 +35,8 @@ async def update_entry(conn: Connection, entry: Entry[State]) -> None:
         """
         update referral.entry
         set state = $2, version = $3, published_at = $4, changed_at = $5, withdrawn_at = $6, capacity = $7,
-            pending_act = $8, pending_state = $9, effective_on = $10, assured_on = $11, reminded_on = $12
+            pending_act = $8, pending_state = $9, effective_on = $10, assured_on = $11, reminded_on = $12,
+            person = $13
         where entry_id = $1
         """,
         *_columns(entry),
@@ -57,6 +58,7 @@ def _columns(entry: Entry[State]) -> Sequence[Any]:
         pending and pending.effective_on,
         entry.assured_on,
         entry.reminded_on,
+        entry.person and {"name": entry.person.name, "agreed_on": entry.person.agreed_on.isoformat()},
     )
 
 
@@ -137,7 +139,7 @@ def _statement(kind: Kind[Any], wanted: Filter, after: UUID | None, limit: int) 
     if wanted.capacities:
         conditions["capacity ->> 'capacity' = any({})"] = [*wanted.capacities]
     if wanted.open_at is not None:
-        conditions["open_minutes @> {}::int"] = minute_of_the_week(wanted.open_at)
+        conditions["referral.minutes_of_the_week(state -> 'schedules') @> {}::int"] = minute_of_the_week(wanted.open_at)
         conditions[_UNIT_NOT_CLOSED] = local_day(wanted.open_at)
     where = " and ".join(each.format(f"${place}") for place, each in enumerate(conditions, start=1))
     statement = f"select * from referral.entry where {where} order by entry_id limit ${len(conditions) + 1}"  # noqa: S608
@@ -170,7 +172,12 @@ def entry_of_row(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:
         capacity=_read(CapacityState, row["capacity"]) if row["capacity"] is not None else None,
         pending=_pending(kind, row) if row["pending_act"] else None,
         reminded_on=row["reminded_on"],
+        person=_person(row["person"]) if row["person"] is not None else None,
     )
+
+
+def _person(said: Mapping[str, str]) -> ContactPerson:
+    return ContactPerson(said["name"], date.fromisoformat(said["agreed_on"]))
 
 
 def _pending(kind: Kind[State], row: Mapping[str, Any]) -> Pending[State]:
