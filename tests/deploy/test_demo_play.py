@@ -1,0 +1,134 @@
+"""The demo's frame: what concerns a play and what does not, and when its clock may go."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from rich.console import Console
+
+from deploy.demo.asking import Services
+from deploy.demo.cast import AWO, CARITAS, CITY, JOBCENTER
+from deploy.demo.facts import Facts
+from deploy.demo.play import Chapter, Part, Play, SetClocks, Stage, german_days
+from deploy.demo.second.story import SECOND
+from deploy.demo.stream import Heard, Listener
+from deploy.demo.timeline import Timeline
+from deploy.demo.unexpected import Unexpected
+
+OURS = Facts(awo_offer="offer", referral="referral", cooperation="cooperation", awo_case="case")
+REFERRED = {"from_unit": f"{CITY}/integration", "to_unit": f"{AWO}/mbe"}
+
+
+def a_play(set_clocks: SetClocks | None = None) -> Play:
+    """A play of which nobody has heard anything."""
+    stage = Stage({}, {}, {}, lambda _: "", set_clocks)
+    services = Services(cast(aiohttp.ClientSession, None), {}, lambda _: "")
+    return Play(stage, services, {partner: Listener(partner) for partner in (CITY, AWO, CARITAS, JOBCENTER)}, OURS)
+
+
+async def concerns(partner: str, event_type: str, key: str, **data: Any) -> bool:
+    """Whether the play takes an event on a partner's stream for one of its own, or one too many."""
+    play = a_play()
+    play.listeners[partner]._waiting.put_nowait(Heard(1, event_type, key, data, b"", 0.0))
+    try:
+        await play.must_have_heard_all()
+    except Unexpected:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("event_type", "key", "data"),
+    [
+        ("lotse.offer.changed.v1", "offer", {}),
+        ("lotse.consent.withdrawn.v1", "case", REFERRED),
+        ("lotse.referral.ended.v1", "its own reference", {**REFERRED, "referral_id": "referral"}),
+        ("lotse.cooperation.joined.v1", "its own reference", {"cooperation_id": "cooperation"}),
+    ],
+)
+async def test_what_names_something_of_the_story_is_one_too_many(
+    event_type: str, key: str, data: Mapping[str, Any]
+) -> None:
+    """By its key, or by the referral or cooperation it names, whatever the partner's reference of the case."""
+    assert await concerns(AWO, event_type, key, **data)
+
+
+@pytest.mark.parametrize(
+    ("partner", "event_type", "data"),
+    [
+        (CARITAS, "lotse.training.offered.v1", {"unit": f"{AWO}/mbe"}),
+        (JOBCENTER, "lotse.cooperation.proposed.v1", {"cooperation_id": "another", "unit": f"{AWO}/mbe"}),
+        (JOBCENTER, "lotse.person.erased.v1", {}),
+        (AWO, "lotse.referral.requested.v1", {**REFERRED, "referral_id": "another"}),
+        (CITY, "lotse.referral.received.v1", {**REFERRED, "referral_id": "another"}),
+    ],
+)
+async def test_what_others_do_on_the_same_stack_is_passed_over(
+    partner: str, event_type: str, data: Mapping[str, Any]
+) -> None:
+    """Their trainings, cooperations, referrals and erasures."""
+    assert not await concerns(partner, event_type, "another", **data)
+
+
+@pytest.mark.parametrize("partner", [CARITAS, JOBCENTER])
+async def test_what_passes_between_two_others_is_one_too_many_whoever_it_is_about(partner: str) -> None:
+    """A partner that has no part in a referral or a consent must not hear of it."""
+    assert await concerns(partner, "lotse.referral.received.v1", "another", **REFERRED)
+
+
+async def test_a_clock_that_nobody_may_move_is_not_moved() -> None:
+    """The story says so rather than wait for days."""
+    with pytest.raises(Unexpected, match="vorgestellt werden darf"):
+        await a_play().let_pass(datetime.now(UTC) + timedelta(days=1))
+
+
+async def test_the_play_goes_by_the_clock_it_has_moved() -> None:
+    """What is done afterwards is dated by the services' clocks, and timed from the move."""
+    moved: list[timedelta] = []
+
+    async def set_clocks(ahead: timedelta) -> None:
+        moved.append(ahead)
+
+    play, until = a_play(set_clocks), datetime.now(UTC) + timedelta(days=3)
+    await play.let_pass(until)
+    assert [timedelta(days=3) - timedelta(seconds=5) < ahead <= timedelta(days=3) for ahead in moved] == [True]
+    assert until <= play.now < until + timedelta(seconds=5)
+    assert play.services.changed_at > 0
+
+
+def shown(part: Part, *, has_clock: bool) -> str:
+    """The heading of a part in a terminal of 80 columns."""
+    console = Console(file=StringIO(), width=80)
+    Timeline(console).part(part, has_clock)
+    assert isinstance(console.file, StringIO)
+    written = console.file.getvalue()
+    assert all(len(line) <= 80 for line in written.splitlines())
+    return " ".join(written.split())
+
+
+def test_what_is_left_out_is_named_where_the_clock_may_not_move() -> None:
+    """In one sentence; where it may, another one says what is not as in Koblenz."""
+    without, with_clock = shown(SECOND, has_clock=False), shown(SECOND, has_clock=True)
+    for chapter in SECOND.chapters:
+        assert (chapter.title in without) == chapter.needs_clock
+        assert chapter.title not in with_clock
+    assert "Ausgelassen" not in with_clock
+    assert "gelten als beschlossen" in with_clock
+
+
+def test_a_part_without_such_chapters_says_nothing_of_a_clock() -> None:
+    """There is nothing to explain."""
+    part = Part("Teil", (Chapter("Kapitel", ()),))
+    assert shown(part, has_clock=False) == shown(part, has_clock=True) == "TEIL"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("2026-12-01", "01.12.2026"), ("2026-12-01T08:00:00Z", "2026-12-01T08:00:00Z"), ("Di 9 bis 12", "Di 9 bis 12")],
+)
+def test_days_are_written_as_in_german(text: str, said: str) -> None:
+    """And nothing else is."""
+    assert german_days(text) == said
