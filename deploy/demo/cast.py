@@ -116,11 +116,13 @@ NEED: dict[str, Any] = {
 }
 TRAINING_TITLE = "Aufenthaltsrecht aktuell"
 SEATS, FROM_CITY, FROM_JOBCENTER = 12, 3, 5
+ATTENDANCE = [{"partner": CITY, "people": FROM_CITY}, {"partner": JOBCENTER, "people": FROM_JOBCENTER - 1}]
+TRAINING_AHEAD = timedelta(days=14)
 
 
 def training(need: str, today: date) -> dict[str, Any]:
-    """A training of AWO that answers a need: a morning in three weeks."""
-    day = today + timedelta(days=21)
+    """A training of AWO that answers a need: a morning in two weeks."""
+    day = today + TRAINING_AHEAD
     return {
         "unit": AWO_SYSTEM.unit,
         "title": TRAINING_TITLE,
@@ -131,5 +133,5 @@ def training(need: str, today: date) -> dict[str, Any]:
         "place": "Koblenz, im Haus der AWO",
         "languages": ["de"],
         "seats": SEATS,
-        "registration_until": (day - timedelta(days=7)).isoformat(),
+        "registration_until": (day - timedelta(days=4)).isoformat(),
     }

@@ -11,7 +11,7 @@ STEP_PLANNED, STEP_DONE = "lotse.cooperation.step_planned.v1", "lotse.cooperatio
 COOPERATION_ENDED = "lotse.cooperation.ended.v1"
 NEED_STATED, NEED_CLOSED = "lotse.training_need.stated.v1", "lotse.training_need.closed.v1"
 TRAINING_OFFERED, TRAINING_CANCELLED = "lotse.training.offered.v1", "lotse.training.cancelled.v1"
-REGISTRATIONS_CHANGED = "lotse.training.registrations_changed.v1"
+REGISTRATIONS_CHANGED, ATTENDED = "lotse.training.registrations_changed.v1", "lotse.training.attended.v1"
 
 NEW_OFFER = "neues Angebot „{name}“"
 HOURS_DIFFER = "Öffnungszeiten bisher „{changes[0][previous]}“, jetzt „{changes[0][new]}“"

@@ -56,6 +56,10 @@ class Play:
         """Whether the services' clocks may be put ahead."""
         return self.stage.set_clocks is not None
 
+    def includes(self, what: "Told | Step | Chapter") -> bool:
+        """Whether it belongs to the story as it is played on this stage."""
+        return what.clock is None or what.clock is self.has_clock
+
     @property
     def now(self) -> datetime:
         """The time by the services' clocks."""
@@ -131,7 +135,7 @@ class Told:
     """What a partner must hear next on its stream. `says`: in German, with the event's data in {braces}.
 
     case: the fact that keeps this partner's own reference of the person's case, where it learns it here.
-    needs_clock: it is told only where the chapters that need the clock were played.
+    clock: True where it is told only if the clocks are put ahead, False only if they are not.
     """
 
     partner: str
@@ -139,7 +143,7 @@ class Told:
     says: str
     fields: Fields = nothing_more
     case: str = ""
-    needs_clock: bool = False
+    clock: bool | None = None
 
 
 def all_of(event_type: str, says: str, fields: Fields) -> tuple[Told, ...]:
@@ -154,21 +158,25 @@ def all_but(partner: str, event_type: str, says: str, fields: Fields) -> tuple[T
 
 @dataclass(frozen=True)
 class Step:
-    """Somebody does something, and these are told. `act` says in German what was done; `note`: why nobody is told."""
+    """Somebody does something, and these are told. `act` says in German what was done; `note`: why nobody is told.
+
+    clock: as of `Told`.
+    """
 
     who: str
     act: Callable[[Play], Awaitable[str]]
     told: tuple[Told, ...] = ()
     note: str = ""
+    clock: bool | None = None
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """Some steps under one heading. needs_clock: they are played only where the clocks may be put ahead."""
+    """Some steps under one heading. clock: as of `Told`."""
 
     title: str
     steps: tuple[Step, ...]
-    needs_clock: bool = False
+    clock: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -206,18 +214,17 @@ async def perform(stage: Stage, story: Sequence[Part], audience: Audience) -> Fa
     async with _opened(stage) as play:
         for part in story:
             audience.part(part, play.has_clock)
-            for chapter in part.chapters:
-                if play.has_clock or not chapter.needs_clock:
-                    await _perform_chapter(play, chapter, audience)
+            for chapter in filter(play.includes, part.chapters):
+                await _perform_chapter(play, chapter, audience)
         return play.facts
 
 
 async def _perform_chapter(play: Play, chapter: Chapter, audience: Audience) -> None:
     audience.chapter(chapter.title)
     try:
-        for step in chapter.steps:
+        for step in filter(play.includes, chapter.steps):
             said = await step.act(play)
-            told = [each for each in step.told if play.has_clock or not each.needs_clock]
+            told = filter(play.includes, step.told)
             audience.step(step, play.now, said, [await _hearing(play, each) for each in told])
     except Unexpected as error:
         error.sentence = f"„{chapter.title}“ ging anders aus: {error.sentence}"

@@ -51,7 +51,7 @@ class Timeline:
     def part(self, part: Part, has_clock: bool) -> None:
         """The heading of a part, and what is to be said of its clock."""
         self._say("", Text(part.title.upper(), "bold"))
-        if timed := [chapter.title for chapter in part.chapters if chapter.needs_clock]:
+        if timed := [chapter.title for chapter in part.chapters if chapter.clock]:
             left_out = LEFT_OUT.format(chapters=", ".join(f"„{title}“" for title in timed))
             self._say(Text(CLOCK_GOES_AHEAD if has_clock else left_out, "dim"))
 

@@ -13,8 +13,8 @@ import pytest
 from deploy.cli import demo
 from deploy.cli.main import main
 from deploy.cli.throwaway import place_beside
-from deploy.demo.cast import AWO, CITY
-from deploy.demo.events import RECEIVED
+from deploy.demo.cast import AWO, CITY, JOBCENTER
+from deploy.demo.events import RECEIVED, STEP_PLANNED
 from deploy.demo.play import Chapter, Part, Step, Told
 from deploy.demo.story import STORY
 from deploy.demo.stream import is_closed_to
@@ -62,7 +62,7 @@ def change_told(change: Callable[[Told], Told | None]) -> tuple[Part, ...]:
 
 def chapters(*, needs_clock: bool) -> list[str]:
     """The titles of the chapters that need the clock, or that do not."""
-    return [each.title for part in STORY for each in part.chapters if each.needs_clock is needs_clock]
+    return [each.title for part in STORY for each in part.chapters if bool(each.clock) is needs_clock]
 
 
 def test_the_story_ends_well_and_does_so_again(run_demo: RunDemo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,14 +151,19 @@ def test_a_field_that_differs_ends_the_story(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize(("partner", "event_type"), [(CITY, RECEIVED), (JOBCENTER, STEP_PLANNED)])
 def test_an_event_too_many_ends_the_story(
-    run_demo: RunDemo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run_demo: RunDemo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    partner: str,
+    event_type: str,
 ) -> None:
-    """If the City were to hear nothing of the arrival, what it does hear gives it away at its next expectation."""
-    silent = change_told(lambda told: None if (told.partner, told.type) == (CITY, RECEIVED) else told)
+    """If a partner were to hear nothing, what it does hear gives it away at its next expectation."""
+    silent = change_told(lambda told: None if (told.partner, told.type) == (partner, event_type) else told)
     monkeypatch.setattr(demo, "STORY", silent)
     assert run_demo() == 1
-    assert f", {RECEIVED}, referral_id: " in capsys.readouterr().err.partition("gekommen ist")[2]
+    assert f", {event_type}, " in capsys.readouterr().err.partition("gekommen ist")[2]
 
 
 def test_a_service_that_does_not_answer_ends_the_story(

@@ -1,7 +1,7 @@
 """The demo's frame: what concerns a play and what does not, and when its clock may go."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any, cast
 
@@ -9,14 +9,20 @@ import aiohttp
 import pytest
 from rich.console import Console
 
+from deploy.cli.throwaway import AGREEMENT
 from deploy.demo.asking import Services
-from deploy.demo.cast import AWO, CARITAS, CITY, JOBCENTER
+from deploy.demo.cast import AWO, CARITAS, CITY, JOBCENTER, TRAINING_AHEAD
 from deploy.demo.facts import Facts
 from deploy.demo.play import Chapter, Part, Play, SetClocks, Stage, german_days
+from deploy.demo.second.acts import ANNOUNCED_AHEAD, ESCALATED_AFTER, EXPIRED_AFTER, MORNING
 from deploy.demo.second.story import SECOND
 from deploy.demo.stream import Heard, Listener
 from deploy.demo.timeline import Timeline
 from deploy.demo.unexpected import Unexpected
+from schemas.agreement_file import load_agreement
+from schemas.calendar import local_day, local_midnight
+from services.referral.model.clocks import Terms, deadline_of
+from tests.referral.test_clocks import a_referral
 
 OURS = Facts(awo_offer="offer", referral="referral", cooperation="cooperation", awo_case="case")
 REFERRED = {"from_unit": f"{CITY}/integration", "to_unit": f"{AWO}/mbe"}
@@ -99,6 +105,24 @@ async def test_the_play_goes_by_the_clock_it_has_moved() -> None:
     assert play.services.changed_at > 0
 
 
+@pytest.mark.parametrize("year", [2025, 2026, 2027, 2028])
+def test_the_clock_goes_far_enough_on_every_day_of_a_year(year: int) -> None:
+    """Whatever weekends and holidays come between: reminded, reminded again, expired, and the training is over."""
+    deadlines = load_agreement(AGREEMENT).deadlines.model_copy(update={"decided_on": date(2014, 1, 8)})
+    for number in range(366):
+        begun = date(year, 1, 1) + timedelta(days=number)
+        requested_at = local_midnight(begun + ANNOUNCED_AHEAD) + MORNING
+        deadline = deadline_of(a_referral(requested_at=requested_at), Terms(deadlines))
+        assert deadline is not None
+        assert deadline.due_at is not None
+        assert deadline.escalates_at is not None
+        assert deadline.expires_at is not None
+        assert requested_at < deadline.due_at
+        assert deadline.escalates_at < deadline.due_at + ESCALATED_AFTER < deadline.expires_at
+        assert deadline.expires_at < deadline.due_at + EXPIRED_AFTER
+        assert begun + TRAINING_AHEAD < local_day(deadline.due_at + EXPIRED_AFTER)
+
+
 def shown(part: Part, *, has_clock: bool) -> str:
     """The heading of a part in a terminal of 80 columns."""
     console = Console(file=StringIO(), width=80)
@@ -113,7 +137,7 @@ def test_what_is_left_out_is_named_where_the_clock_may_not_move() -> None:
     """In one sentence; where it may, another one says what is not as in Koblenz."""
     without, with_clock = shown(SECOND, has_clock=False), shown(SECOND, has_clock=True)
     for chapter in SECOND.chapters:
-        assert (chapter.title in without) == chapter.needs_clock
+        assert (chapter.title in without) == bool(chapter.clock)
         assert chapter.title not in with_clock
     assert "Ausgelassen" not in with_clock
     assert "gelten als beschlossen" in with_clock

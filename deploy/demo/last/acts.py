@@ -25,6 +25,8 @@ COUNTED_WITHIN_SECONDS = 15.0
 # By how much one story adds to a clause at least: a person informed, three referrals received, a cooperation agreed
 # and ended; seven messages about offers, of which the City hears each and the three others of each offer hear each.
 ADDED = {"K1": 1, "K2": 3, "K4": 7, "K8": 21, "K9": 2}
+# And where time goes by, a training that took place.
+ADDED_BY_CLOCK = {"K10": 1}
 
 
 async def take_back_awos_offer(play: Play) -> str:
@@ -55,13 +57,18 @@ async def take_back_referral(play: Play) -> str:
     return "nimmt die letzte Vermittlung zurück: Sie gehörte nur zu dieser Vorführung"
 
 
+async def erase_first(play: Play) -> str:
+    await _erase(play, CITY_CLERK, play.facts.city_case)
+    return "löscht die Angaben der ersten Person. Auch ihre letzte Einwilligung endet damit"
+
+
 async def erase_youth(play: Play) -> str:
-    await play.services.change(CITY_CLERK, "intake", f"/v1/persons/{play.facts.youth_case_at_city}/erase", {})
+    await _erase(play, CITY_CLERK, play.facts.youth_case_at_city)
     return "löscht die Angaben der zweiten Person. Damit enden alle ihre Einwilligungen"
 
 
 async def erase_shared(play: Play) -> str:
-    await play.services.change(AWO_COUNSELLOR, "intake", f"/v1/persons/{play.facts.shared_case_at_awo}/erase", {})
+    await _erase(play, AWO_COUNSELLOR, play.facts.shared_case_at_awo)
     return "löscht die Angaben der Person aus dem gemeinsamen Fall"
 
 
@@ -90,7 +97,8 @@ async def look_through_streams(play: Play) -> str:
 async def count(play: Play) -> str:
     """Reporting counts a moment after the others were told; it is asked until it has."""
     deadline = time.monotonic() + COUNTED_WITHIN_SECONDS
-    while lacking := _lacking(play.facts.counted_before, found := await counted(play)):
+    added = ADDED | (ADDED_BY_CLOCK if play.has_clock else {})
+    while lacking := _lacking(play.facts.counted_before, added, found := await counted(play)):
         if time.monotonic() > deadline:
             raise Unexpected(f"mindestens {lacking}", f"{found}")
         await asyncio.sleep(0.05)
@@ -98,15 +106,19 @@ async def count(play: Play) -> str:
     return f"rechnet aus den Ereignissen, was von der Vereinbarung {play.began.year} getan ist"
 
 
-def _lacking(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
+def _lacking(before: dict[str, int], added: dict[str, int], now: dict[str, int]) -> dict[str, int]:
     """What the clauses should have reached by now and have not."""
-    wanted = {clause: before.get(clause, 0) + added for clause, added in ADDED.items()}
+    wanted = {clause: before.get(clause, 0) + more for clause, more in added.items()}
     return {clause: done for clause, done in wanted.items() if now.get(clause, 0) < done}
 
 
 async def _take_back(play: Play, who: Actor, offer: str) -> str:
     await play.services.change(who, "referral", f"/v1/offers/{offer}/withdraw")
     return "nimmt das Angebot dieser Vorführung zurück"
+
+
+async def _erase(play: Play, who: Actor, case_ref: str) -> None:
+    await play.services.change(who, "intake", f"/v1/persons/{case_ref}/erase", {})
 
 
 async def _answer_recalls(play: Play, who: Actor) -> str:
@@ -118,7 +130,7 @@ async def _answer_recalls(play: Play, who: Actor) -> str:
         goes_on = recall["case_ref"] == play.facts.awo_case
         answer = {"action": "kept-on-own-basis" if goes_on else "deleted"}
         await play.services.change(who, "notifier", f"/v1/recalls/{recall['event_id']}/acknowledge", answer)
-    return f"bestätigt, was aus den erhaltenen Angaben wurde ({len(ours)} Rückfragen von Lotse)"
+    return f"beantwortet {len(ours)} Rückfragen von Lotse: gelöscht, oder auf eigener Grundlage behalten"
 
 
 async def _open_recalls(play: Play, who: Actor) -> list[dict[str, Any]]:

@@ -15,6 +15,14 @@ def recalled(play: Play) -> Mapping[str, Any]:
     return {**onward(play), "mode": "cancelled", "reason": "recalled"}
 
 
+def first_at_city(play: Play) -> Mapping[str, Any]:
+    return {"case_ref": play.facts.city_case, "scope": "feedback-status"}
+
+
+def first_at_awo(play: Play) -> Mapping[str, Any]:
+    return {"case_ref": play.facts.awo_case}
+
+
 def youth_at_city(play: Play) -> Mapping[str, Any]:
     return {"case_ref": play.facts.youth_case_at_city, "scope": "transfer"}
 
@@ -38,15 +46,20 @@ def shared_at_jobcenter(play: Play) -> Mapping[str, Any]:
 NO_MORE = "„{name}“ gibt es nicht mehr"
 ANSWERED = "niemand: Nachlesen kann es, wer die Person aufgenommen hat"
 NO_CONSENT = "die Einwilligungen der Person sind beendet"
-TO_BE_ERASED = "was von der Person bekannt ist, ist zu löschen"
+TO_BE_ERASED = "was über Lotse von der Person kam, ist zu löschen"
+OF_THE_FIRST = (
+    Told(CITY, WITHDRAWN, "die Einwilligung ist beendet", first_at_city),
+    Told(AWO, WITHDRAWN, "die Einwilligung ist beendet", first_at_awo),
+    Told(AWO, ERASED, TO_BE_ERASED, first_at_awo),
+)
 OF_THE_YOUTH = (
     Told(CITY, WITHDRAWN, NO_CONSENT, youth_at_city),
     Told(CITY, WITHDRAWN, NO_CONSENT, youth_at_city),
     Told(CITY, WITHDRAWN, NO_CONSENT, youth_at_city),
-    Told(AWO, WITHDRAWN, NO_CONSENT, youth_at_awo, needs_clock=True),
+    Told(AWO, WITHDRAWN, NO_CONSENT, youth_at_awo, clock=True),
     Told(CARITAS, WITHDRAWN, NO_CONSENT, youth_at_caritas),
     Told(CARITAS, WITHDRAWN, NO_CONSENT, youth_at_caritas),
-    Told(AWO, ERASED, TO_BE_ERASED, youth_at_awo, needs_clock=True),
+    Told(AWO, ERASED, TO_BE_ERASED, youth_at_awo, clock=True),
     Told(CARITAS, ERASED, TO_BE_ERASED, youth_at_caritas),
 )
 OF_THE_SHARED_CASE = (
@@ -66,6 +79,7 @@ CHAPTERS = (
                 acts.take_back_referral,
                 (Told(CARITAS, ENDED, "die Vermittlung ist beendet", recalled),),
             ),
+            Step("Stadt", acts.erase_first, OF_THE_FIRST),
             Step("Stadt", acts.erase_youth, OF_THE_YOUTH),
             Step("AWO", acts.erase_shared, OF_THE_SHARED_CASE),
             Step("AWO", acts.awo_answers, note=ANSWERED),
@@ -74,7 +88,12 @@ CHAPTERS = (
             Step("AWO", acts.take_back_awos_offer, all_but(AWO, GONE, NO_MORE, awos_offer)),
             Step("Caritas", acts.take_back_caritas_offer, all_but(CARITAS, GONE, NO_MORE, caritas_offer)),
             Step("Caritas", acts.take_back_youth_offer, all_but(CARITAS, GONE, NO_MORE, youth_offer)),
-            Step("AWO", acts.cancel_training, all_but(AWO, TRAINING_CANCELLED, "„{title}“ fällt aus", training)),
+            Step(
+                "AWO",
+                acts.cancel_training,
+                all_but(AWO, TRAINING_CANCELLED, "„{title}“ fällt aus", training),
+                clock=False,
+            ),
             Step("Caritas", acts.close_need, all_but(CARITAS, NEED_CLOSED, "der Bedarf besteht nicht mehr", need)),
             Step("Lotse", acts.look_through_streams, note="jeder hörte, was ihn angeht, und sonst nichts"),
         ),

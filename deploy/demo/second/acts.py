@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 
 from deploy.demo.cast import (
+    ATTENDANCE,
     AWO_COUNSELLOR,
     AWO_SYSTEM,
     CARITAS,
@@ -190,6 +191,12 @@ async def accept_onward(play: Play) -> str:
     taken = {"responsible": "Beratung JMD", "first_contact_planned_on": planned_on}
     await play.services.change(YOUTH_COUNSELLOR, "referral", f"/v1/referrals/{play.facts.onward}/accept", taken)
     return "nimmt an und lädt ihn für kommende Woche ein"
+
+
+async def enter_attendance(play: Play) -> str:
+    path, attended = f"/v1/trainings/{play.facts.training}", {"attendance": ATTENDANCE}
+    await play.services.replace(AWO_SYSTEM, "referral", path, attended, part="/attendance")
+    return f"trägt ein, wie viele da waren. Die Fortbildung „{TRAINING_TITLE}“ ist inzwischen vorbei"
 
 
 async def _refer(play: Play, offer: str, based_on: str | None = None) -> str:

@@ -23,6 +23,7 @@ from deploy.demo.events import (
     AGREED,
     ANNOUNCED,
     ARRIVED,
+    ATTENDED,
     CHANGED,
     COOPERATION_ENDED,
     EXPIRED,
@@ -93,6 +94,10 @@ def need(play: Play) -> Mapping[str, Any]:
 
 def training(play: Play) -> Mapping[str, Any]:
     return {"training_id": play.facts.training, "title": TRAINING_TITLE, "needs": [play.facts.need]}
+
+
+def attended(play: Play) -> Mapping[str, Any]:
+    return {"training_id": play.facts.training, "needs": [play.facts.need]}
 
 
 def registered(*people: tuple[Actor, int]) -> Fields:
@@ -167,7 +172,7 @@ CHAPTERS = (
     Chapter(
         "12. Der Tag der angekündigten Änderung kommt",
         (Step("Die Uhr", acts.let_the_day_come, all_of(CHANGED, HOURS_DIFFER, later_hours)),),
-        needs_clock=True,
+        clock=True,
     ),
     Chapter(
         "13. Eine zweite Person sucht Beratung",
@@ -203,7 +208,7 @@ CHAPTERS = (
                 ),
             ),
         ),
-        needs_clock=True,
+        clock=True,
     ),
     Chapter(
         "15. Eine Anfrage wird abgelehnt und geht weiter",
@@ -218,6 +223,11 @@ CHAPTERS = (
             Step("Stadt", acts.go_onward, (Told(CARITAS, REQUESTED, NO_NAME_YET, onward),)),
             Step("Caritas", acts.accept_onward, (Told(CITY, RECEIVED, ARRIVED, onward),)),
         ),
+    ),
+    Chapter(
+        "16. Die Fortbildung hat stattgefunden",
+        (Step("AWO", acts.enter_attendance, all_but(AWO, ATTENDED, "besucht, je Partner gezählt", attended)),),
+        clock=True,
     ),
 )
 
