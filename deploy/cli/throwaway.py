@@ -34,6 +34,13 @@ def place_beside(layout: Layout) -> Layout:
     return Layout(layout.root / "demo", layout.cache)
 
 
+def delete(layout: Layout) -> None:
+    """Stop what still runs of such a stack and leave nothing of it."""
+    bring_down(layout)
+    purge(layout)
+    shutil.rmtree(layout.root, ignore_errors=True)
+
+
 @contextmanager
 def thrown_away(layout: Layout, environ: Mapping[str, str]) -> Iterator[State]:
     """A fresh stack on which the deadlines are decided. What it was stays to be looked at if its use fails.
@@ -41,7 +48,7 @@ def thrown_away(layout: Layout, environ: Mapping[str, str]) -> Iterator[State]:
     Raises CliError when another one is in use at this place.
     """
     with _alone(layout):
-        _delete(layout)  # left by one that failed or was killed
+        delete(layout)  # left by one that failed or was killed
         layout.create()
         try:
             with progress() as say:
@@ -52,7 +59,7 @@ def thrown_away(layout: Layout, environ: Mapping[str, str]) -> Iterator[State]:
                 say("stopping services, Kafka and PostgreSQL")
                 taken = bring_down(layout)
         require_free(taken)
-        _delete(layout)
+        delete(layout)
 
 
 @contextmanager
@@ -64,12 +71,6 @@ def _alone(layout: Layout) -> Iterator[None]:
         except BlockingIOError:
             raise CliError("Another `lotse demo` is running.", "Wait for its end, or play on `lotse up`.") from None
         yield
-
-
-def _delete(layout: Layout) -> None:
-    bring_down(layout)
-    purge(layout)
-    shutil.rmtree(layout.root, ignore_errors=True)
 
 
 def _decided_agreement(layout: Layout) -> Path:

@@ -9,7 +9,7 @@ from rich.table import Table
 from deploy.cli.notices import checked_notices
 from deploy.cli.running import bring_down, bring_up, purge, require_free
 from deploy.cli.screen import err, out, progress
-from deploy.cli.throwaway import place_beside
+from deploy.cli.throwaway import delete, place_beside
 from deploy.local.layout import default_layout
 from deploy.local.ports import LOOPBACK
 from deploy.local.state import State
@@ -44,6 +44,7 @@ def down(
         taken = [*bring_down(layout), *bring_down(place_beside(layout))]
     require_free(taken)
     if purge_data:
+        delete(place_beside(layout))
         for folder in purge(layout):
             err.print(f"deleted {folder}", markup=False)
     err.print("Nothing of the local stack is running.")

@@ -1,13 +1,13 @@
 """What a play finds out on its way."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass
+@dataclass(slots=True)
 class Facts:
     """What came out so far and is needed later; what is a text is the id of something, or a partner's reference of it.
 
@@ -44,4 +44,4 @@ class Facts:
     @property
     def ids(self) -> set[str]:
         """By these the partners' streams name what the story is about."""
-        return {value for value in vars(self).values() if isinstance(value, str)} - {""}
+        return {value for each in fields(self) if isinstance(value := getattr(self, each.name), str)} - {""}

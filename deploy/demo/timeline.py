@@ -22,8 +22,9 @@ EXPLAINED = (
     "viele Millisekunden nach der Bestätigung einer Änderung der letzte der Genannten davon gelesen hat."
 )
 CLOCK_GOES_AHEAD = (
-    "Damit niemand warten muss, geht die Uhr der Dienste in diesem Teil vor, und Fristen, die in Koblenz nur "
-    "vorgeschlagen sind, gelten als beschlossen. Beides nur hier: Am Ende wird alles weggeworfen."
+    "Damit niemand warten muss, geht die Uhr der Dienste von hier an vor, und Fristen, die in Koblenz nur "
+    "vorgeschlagen sind, gelten als beschlossen: nur in dieser Vorführung, am Ende wird alles weggeworfen. Auf die Uhr "
+    "sehen die Dienste jede halbe Sekunde; so lange kann es dauern, bis sie bemerken, dass ein Tag gekommen ist."
 )
 LEFT_OUT = (
     "Ausgelassen, weil dafür die Uhr vorgehen müsste und das hier niemand darf (`lotse demo` allein, ohne einen "

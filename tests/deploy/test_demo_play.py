@@ -1,6 +1,7 @@
 """The demo's frame: what concerns a play and what does not, and when its clock may go."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any, cast
@@ -16,6 +17,7 @@ from deploy.demo.facts import Facts
 from deploy.demo.play import Chapter, Part, Play, SetClocks, Stage, german_days
 from deploy.demo.second.acts import ANNOUNCED_AHEAD, ESCALATED_AFTER, EXPIRED_AFTER, MORNING
 from deploy.demo.second.story import SECOND
+from deploy.demo.story import STORY
 from deploy.demo.stream import Heard, Listener
 from deploy.demo.timeline import Timeline
 from deploy.demo.unexpected import Unexpected
@@ -147,6 +149,15 @@ def test_a_part_without_such_chapters_says_nothing_of_a_clock() -> None:
     """There is nothing to explain."""
     part = Part("Teil", (Chapter("Kapitel", ()),))
     assert shown(part, has_clock=False) == shown(part, has_clock=True) == "TEIL"
+
+
+def test_a_fact_that_nobody_knows_is_an_error() -> None:
+    """A misspelt one would leave a partner's reference of a case unknown, and its events unheard."""
+    known = {each.name for each in fields(Facts)}
+    wanted = {told.case for part in STORY for chapter in part.chapters for step in chapter.steps for told in step.told}
+    assert wanted - {""} <= known
+    with pytest.raises(AttributeError):
+        setattr(Facts(), "misspelt", "x")  # noqa: B010 - as the play does it
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.cli import throwaway
+from deploy.cli import throwaway, updown
 from deploy.cli.errors import CliError
 from deploy.cli.throwaway import AGREEMENT, may_throw_away, place_beside, thrown_away
 from deploy.local.clocks import set_clocks_ahead
@@ -74,6 +74,24 @@ def test_a_second_one_at_the_same_time_is_refused(place: Layout) -> None:
         with pytest.raises(CliError, match=re.escape("Another `lotse demo` is running.")), thrown_away(place, {}):
             raise AssertionError("two at once")
         assert place.root.exists()
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_down_ends_one_that_a_killed_demo_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purge: bool) -> None:
+    """As it ends the lasting one; with `--purge` nothing of either stays."""
+    lasting, left = layout_at(tmp_path), place_beside(layout_at(tmp_path))
+    left.create()
+    brought_down: list[Layout] = []
+
+    def bring_down(layout: Layout) -> list[int]:
+        brought_down.append(layout)
+        return []
+
+    monkeypatch.setenv("LOTSE_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(updown, "bring_down", bring_down)
+    updown.down(purge_data=purge)
+    assert brought_down == [lasting, left]
+    assert left.root.exists() is not purge
 
 
 @pytest.mark.parametrize("name", ["LOTSE_DATABASE_URL", "LOTSE_KAFKA", "LOTSE_AGREEMENT_FILE"])
