@@ -12,9 +12,10 @@ from rich.console import Console
 
 from deploy.cli.throwaway import AGREEMENT
 from deploy.demo.asking import Services
-from deploy.demo.cast import AWO, CARITAS, CITY, JOBCENTER, TRAINING_AHEAD
+from deploy.demo.cast import AWO, CARITAS, CITY, JOBCENTER, TRAINING_AHEAD, Actor
 from deploy.demo.facts import Facts
 from deploy.demo.play import Chapter, Part, Play, SetClocks, Stage, german_days
+from deploy.demo.reading import counted
 from deploy.demo.second.acts import ANNOUNCED_AHEAD, ESCALATED_AFTER, EXPIRED_AFTER, MORNING
 from deploy.demo.second.story import SECOND
 from deploy.demo.story import STORY
@@ -123,6 +124,24 @@ def test_the_clock_goes_far_enough_on_every_day_of_a_year(year: int) -> None:
         assert deadline.escalates_at < deadline.due_at + ESCALATED_AFTER < deadline.expires_at
         assert deadline.expires_at < deadline.due_at + EXPIRED_AFTER
         assert begun + TRAINING_AHEAD < local_day(deadline.due_at + EXPIRED_AFTER)
+
+
+class Reporting(Services):
+    """Has counted other things each year."""
+
+    async def look(self, who: Actor, service: str, path: str) -> Any:
+        """K1 by year; K3 is not counted."""
+        done = {"2026": 4, "2027": 2}[path.partition("year=")[2]]
+        return {"clauses": [{"id": "K1", "done": done}, {"id": "K3", "done": None}]}
+
+
+@pytest.mark.parametrize(("today", "found"), [(date(2026, 12, 31), 4), (date(2027, 1, 2), 6)])
+async def test_what_is_counted_after_new_year_counts_too(today: date, found: int) -> None:
+    """The clock may pass it on the way."""
+    play = a_play()
+    play.services = Reporting(cast(aiohttp.ClientSession, None), {}, lambda _: "")
+    play.began, play.ahead = date(2026, 12, 20), local_midnight(today) + MORNING - datetime.now(UTC)
+    assert await counted(play) == {"K1": found}
 
 
 def shown(part: Part, *, has_clock: bool) -> str:
