@@ -167,12 +167,12 @@ class Assurance(BaseModel):
     due_on: Annotated[Day, Shared]
 
 
-class Reminder(DirectoryEvent, abstract=True):
+class Reminder(DirectoryEvent, PublicState, abstract=True):
     """Something that only the partner is told whose unit published the entry."""
 
     def parties(self) -> Mapping[Party, PartnerSlug]:
         """The owner."""
-        return {Party.OWNER: partner_of(getattr(self, "unit"))}  # noqa: B009 - of the state that each class adds
+        return {Party.OWNER: partner_of(self.unit)}
 
 
 class OfferEvent(DirectoryEvent, OfferState, abstract=True, key="offer_id"):

@@ -35,11 +35,13 @@ from services.referral.app import SERVICE as REFERRAL
 from services.reporting.app import SERVICE as REPORTING
 from tests.badinput.effort import FUZZ, share
 from tests.badinput.serving import beside, caller, serving
+from tests.flows.asking import KINDS, Kind
 from tests.harness import Running
 from tests.intake import builders as people
 from tests.intake.builders import Desk
 from tests.referral import training_builders as trainings
-from tests.referral.builders import AWO, CITY, Lotse, a_case
+from tests.referral.builders import AWO, CITY, JOBCENTER, Lotse, a_case
+from tests.referral.working_together import Table
 
 CHECKS = [
     not_a_server_error,
@@ -141,20 +143,48 @@ async def test_intake_answers_as_documented(tmp_path: Path, create_database: Cal
 
 
 async def test_referral_answers_as_documented(tmp_path: Path, create_database: Callable[..., Any]) -> None:
-    """With an offer, a training and the need it answers, and referrals in several states."""
+    """With each kind of entry, a training and the need it answers, a cooperation, and referrals in several states."""
     async with serving(REFERRAL, tmp_path, await create_database("referral")) as (opened, port):
         lotse = Lotse(opened)
         ids = [await lotse.referral(a_case(), *acts) for acts in ((), ("accept",), ("accept", "start"))]
+        place = {"address_1": "Löhrstraße 1", "postal_code": "56068", "city": "Koblenz"}
+        await lotse.offer(needs=["work"], location=place)
         need = await trainings.stated(lotse)
         training = (await trainings.offered(lotse, need)).rpartition("/")[2]
+        table = Table(lotse)
+        await table.allow((AWO, JOBCENTER), (JOBCENTER, AWO))
+        assert (await table.propose()).status_code == 201
         known = {
             "referral_id": ids,
-            "offer_id": [await lotse.offer()],
+            "cooperation_id": [table.cooperation_id],
             "training_need_id": [need],
             "training_id": [training],
             "unit": [AWO, CITY],
+            **{kind.id_field: [await entry(lotse, kind)] for kind in KINDS},
+            **{name: [await first(lotse, path)] for name, path in HSDS.items()},
         }
         await attack(REFERRAL, opened, port, known)
+
+
+HSDS = {
+    "service_id": "services",
+    "organization_id": "organizations",
+    "place_id": "service_at_locations",
+    "taxonomy_id": "taxonomies",
+    "term_id": "taxonomy_terms",
+}
+
+
+async def entry(lotse: Lotse, kind: Kind) -> str:
+    """An entry of the directory; returns its id."""
+    answer = await lotse.post(kind.path, kind.body())
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()[kind.id_field])
+
+
+async def first(lotse: Lotse, path: str) -> str:
+    """The first of what HSDS lists there."""
+    return str((await lotse.get(f"/hsds/{path}")).json()["contents"][0]["id"])
 
 
 @pytest.mark.parametrize("service", [NOTIFIER, REPORTING], ids=lambda service: service.name)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from tests.bench import gate, pipeline, routing, throughput, worklists
+from tests.bench import gate, pipeline, routing, search, throughput, worklists
 from tests.bench.document import as_text, write
 from tests.bench.figures import SIZES
 from tests.bench.ground import Ground, PartFailed, open_ground
@@ -15,6 +15,7 @@ PARTS = {
     "http": throughput.http,
     "gate": gate.gate,
     "routing": routing.routing,
+    "search": search.search,
     "worklists": worklists.worklists,
     "relay": throughput.relay,
     "consumers": throughput.consumers,

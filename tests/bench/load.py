@@ -1,5 +1,5 @@
-"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, `load fetches PORT CONNECTIONS SECONDS`,
-`load lists PORT CONNECTIONS SECONDS`, `load mix SECONDS RATE`, `load withdrawals SECONDS RATE`, `load hear SECONDS`.
+"""A part: the load generators. `load offers PORT CONNECTIONS SECONDS`, and so `fetches`; `load lists PORT CONNECTIONS
+SECONDS RATE`, and so `searches`; `load mix SECONDS RATE`, and so `withdrawals`; `load hear SECONDS`.
 
 The mix tells two partners of each change on average: of 17 changes, 10 of an offer are told to three partners each,
 and the 7 of a referral (registered, consent, requested, accepted, feedback consent, started, completed) to four in all.
@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,16 @@ from tests.faults.people import AWO, CITY, PERSON, acceptance, consent, offer_st
 
 MIX_CONNECTIONS = 64
 PERSONS_EACH = 4
+SEARCHES = {
+    "nothing": "limit=50",
+    "need": "limit=50&need=work",
+    "language": "limit=50&language=ti",
+    "accessibility": "limit=50&accessibility=wheelchair&accessibility=sign-language",
+    "capacity": "limit=50&capacity=capacity",
+    "open now": "limit=50&open_now=true",
+    "all together": "limit=50&need=work&language=ar&accessibility=step-free&capacity=capacity&open_now=true",
+}
+"""What offers are searched for, by the names under which it is shown."""
 Slot = Callable[[], Awaitable[bool]]
 
 
@@ -106,27 +116,49 @@ async def _refer_all(url: str) -> list[str]:
     return [f"/v1/referrals/{row['referral_id']}/person" for row in rows]
 
 
-async def lists(port: int, connections: int, seconds: float, warm_up: float = 2.0) -> dict[str, Any]:
-    """Leaf through every worklist of both units, each to its end and again, as many pages as are answered."""
+async def lists(port: int, connections: int, seconds: float, rate: float) -> dict[str, Any]:
+    """Leaf through every worklist of both units."""
+    paths = {each: f"/v1/worklists/{each}?limit=50" for each in Worklist}
+    return await _leaf(port, connections, seconds, rate, paths)
+
+
+async def searches(port: int, connections: int, seconds: float, rate: float) -> dict[str, Any]:
+    """Leaf through what every search finds."""
+    paths = {name: f"/v1/offers?{query}" for name, query in SEARCHES.items()}
+    return await _leaf(port, connections, seconds, rate, paths)
+
+
+async def _leaf(port: int, connections: int, seconds: float, rate: float, paths: Mapping[str, str]) -> dict[str, Any]:
+    """Leaf through some lists, each to its end and again, in turn for both units.
+
+    First so many pages a second, each timed from when it was due; then as many as are answered.
+    """
     told = world()
     told["urls"]["referral"] = f"127.0.0.1:{port}"
-    took: dict[str, list[float]] = {worklist: [] for worklist in Worklist}
-    begins = time.perf_counter() + warm_up
+    askers = [Asker(told["urls"], told["tokens"]) for _ in range(connections)]
 
-    async def one(number: int) -> None:
-        asker, unit = Asker(told["urls"], told["tokens"]), (CITY, AWO)[number % 2]
-        places: dict[Worklist, str] = {}
-        while time.perf_counter() < begins + seconds:
-            for worklist in Worklist:
-                asked = time.perf_counter()
-                path = f"/v1/worklists/{worklist}?limit=50{places.get(worklist, '')}"
-                page = (await asker.do("GET", "referral", path, unit)).body
-                places[worklist] = f"&after={page['next']}" if page["next"] else ""
-                if asked > begins:
-                    took[worklist].append(time.perf_counter() - asked)
+    async def one(number: int, took: dict[str, list[float]], pause: float) -> None:
+        asker, unit = askers[number], (CITY, AWO)[number % 2]
+        places: dict[str, str] = {}
+        due = time.perf_counter() + pause * number / connections
+        ends = due + seconds
+        while due < ends:
+            for name, path in paths.items():
+                await asyncio.sleep(due - time.perf_counter())
+                page = (await asker.do("GET", "referral", f"{path}{places.get(name, '')}", unit)).body
+                places[name] = f"&after={page['next']}" if page["next"] else ""
+                took[name].append(time.perf_counter() - due)
+                due = due + pause if pause else time.perf_counter()
 
-    await asyncio.gather(*(one(number) for number in range(connections)))
-    return {"took": took}
+    async def run(pause: float) -> dict[str, list[float]]:
+        took: dict[str, list[float]] = {name: [] for name in paths}
+        await asyncio.gather(*(one(number, took, pause) for number in range(connections)))
+        return took
+
+    await run(0.05)
+    steady, began = await run(connections / rate), time.perf_counter()
+    flat_out = await run(0)
+    return {"steady": steady, "flat_out": flat_out, "lasted": time.perf_counter() - began}
 
 
 async def mix(seconds: float, rate: float) -> dict[str, Any]:
@@ -273,8 +305,8 @@ async def hear(seconds: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parts = {"offers": offers, "fetches": fetches, "lists": lists, "mix": mix, "withdrawals": withdrawals, "hear": hear}
-    run: Any = parts[sys.argv[1]]
+    parts: Sequence[Any] = (offers, fetches, lists, searches, mix, withdrawals, hear)
+    [run] = [part for part in parts if part.__name__ == sys.argv[1]]
     numbers = [float(each) if "." in each else int(each) for each in sys.argv[2:]]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         answer(runner.run(run(*numbers)))

@@ -100,7 +100,7 @@ def test_the_permission_table_is_printed_without_a_stack_and_fits_a_terminal(tmp
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "fetch-person             -       unit       -           -            unit" in lines
+    assert "fetch-person               -       unit       -           -            unit" in lines
     assert {action.id for action in TABLE} <= {line.partition(" ")[0] for line in lines}
     assert "mend-parked-keys    all" in lines
 

@@ -248,7 +248,7 @@ async def test_a_consent_to_feedback_read_again_tells_nothing_that_was_told(town
 
 
 async def test_a_referral_and_an_offer_made_after_the_backup_are_taken_back(town: Town) -> None:
-    """They stand on the bus with all that the database needs."""
+    """They stand on the bus with all that the database needs; what a referral waits for is reckoned anew."""
     copy = await town.backup("referral")
     _, _, referral_id = await referred(town)
     await act(town, referral_id, "receive")
@@ -256,6 +256,12 @@ async def test_a_referral_and_an_offer_made_after_the_backup_are_taken_back(town
     before = await town.ask("GET", "referral", f"/v1/referrals/{referral_id}", AWO)
     await town.restore("referral", copy)
     await town.recovered("referral")
+
+    async def is_reckoned() -> bool:
+        found = await town.ask("GET", "referral", f"/v1/referrals/{referral_id}", AWO)
+        return found.json()["deadline"] is not None
+
+    await eventually(is_reckoned, timeout=30)
     after = await town.ask("GET", "referral", f"/v1/referrals/{referral_id}", AWO)
     assert (after.json(), after.headers["etag"]) == (before.json(), before.headers["etag"])
     await act(town, referral_id, "accept")

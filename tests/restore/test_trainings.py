@@ -63,8 +63,9 @@ async def attended(town: Town, place: str, people: int, etag: str) -> Any:
 
 
 async def told(town: Town) -> dict[str, list[str]]:
-    """What stands on each partner's stream."""
-    return {unit: (await town.stream(unit.partition("/")[0])).kinds() for unit in OWN}
+    """What stands on each partner's stream, needs first: only what has one key has an order on the bus."""
+    streams = {unit: (await town.stream(unit.partition("/")[0])).kinds() for unit in OWN}
+    return {unit: sorted(kinds, key=lambda kind: kind.startswith("training.")) for unit, kinds in streams.items()}
 
 
 async def done(town: Town, year: str) -> int:

@@ -50,6 +50,11 @@ FAULTS = [
     ('by = "city"', 'by = "city", colour = 1', "colour is not a known key; known here are kind, by$"),
     ("contact.published.v1", "contact.shouted.v1", 'wrong: there is no event of the type "lotse.contact.shouted.v1"'),
     ('["lotse.contact.published.v1"]', "[]", r"types is \[\]; it should be a list of event types"),
+    (
+        '[[clause]]\nid = "K1"',
+        '[freshness]\nassured_for_months = 0\n\n[[clause]]\nid = "K1"',
+        "freshness, assured_for_months is 0; it should be a number of months from 1 to 24",
+    ),
     ('level = "coordinating"', 'level = "high"', "level is 'high'; it should be one of coordinating, operational"),
 ]
 

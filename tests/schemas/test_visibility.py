@@ -31,7 +31,7 @@ from schemas import (
     view_for,
 )
 from schemas.codes import Scope
-from schemas.directory import OfferState
+from schemas.directory import OfferState, Reminder
 from schemas.documents import contract_events
 from tests.schemas.samples import a, declare, forgotten_classes
 
@@ -219,10 +219,11 @@ def test_sender_hears_only_what_the_person_allowed(event_type: str, heard: tuple
 
 
 def test_all_other_partners_hear_of_offers_and_contacts() -> None:
-    """The directory is for everyone but its author."""
+    """The directory is for everyone but its author, whom it reminds of what should be assured again."""
     for event_class in contract_events():
-        is_directory = event_class.topic == "lotse.directory.v1"
-        assert is_audible(event_class, Party.OTHERS, frozenset()) is is_directory
+        is_directory, is_reminder = event_class.topic == "lotse.directory.v1", issubclass(event_class, Reminder)
+        assert is_audible(event_class, Party.OTHERS, frozenset()) is (is_directory and not is_reminder)
+        assert is_audible(event_class, Party.OWNER, frozenset()) is is_reminder
 
 
 def test_outcome_needs_its_own_consent_of_the_sender_but_not_of_the_recipient() -> None:

@@ -19,7 +19,7 @@ from services.chassis.keys import Key
 from services.chassis.permissions import may
 from services.chassis.problems import NOT_FOUND, Problem, Refusal
 from services.referral.commands import announcing, assuring, directory
-from services.referral.model.directory import AnnouncedKind, AsOf, Entry, Kind, State
+from services.referral.model.directory import AnnouncedKind, AsOf, Entry, Filter, Kind, State
 from services.referral.resources import resources_of
 from services.referral.store import directory as store
 
@@ -52,6 +52,12 @@ class Listing(BaseModel):
     def wanted(self) -> dict[str, Any]:
         """The values that an entry's state must have."""
         return self.model_dump(mode="json", exclude={"include_inactive", "after", "limit"}, exclude_none=True)
+
+    def filter(self, usable: Mapping[str, str], now: datetime) -> Filter:
+        """What is looked for. `usable`: the values that make an entry of the kind one that can be used."""
+        if self.include_inactive:
+            return Filter(values=self.wanted, usable_on=None)
+        return Filter(values={**usable, **self.wanted}, usable_on=local_day(now))
 
 
 class DatedView(BaseModel):
@@ -263,11 +269,11 @@ async def _found(conn: Connection, shelf: Shelf[State], entry_id: UUID) -> Entry
 
 async def listed(context: Context, shelf: Shelf[State], asked: Listing) -> BaseModel:
     """One page, and where the next begins."""
-    wanted = asked.wanted if asked.include_inactive else {**shelf.usable, **asked.wanted}
     async with context.database.reading() as conn:
-        seen = as_of(context, await db.now(conn))
-        usable_on = None if asked.include_inactive else seen.today
-        entries = await store.entries_after(conn, shelf.kind, wanted, asked.after, asked.limit + 1, usable_on)
+        now = await db.now(conn)
+        wanted = asked.filter(shelf.usable, now)
+        entries = await store.entries_after(conn, shelf.kind, wanted, asked.after, asked.limit + 1)
+    seen = as_of(context, now)
     page = entries[: asked.limit]
     following = page[-1].id if len(entries) > asked.limit else None
     return shelf.page(items=[shelf.show(entry, seen) for entry in page], next=following)

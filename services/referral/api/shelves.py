@@ -1,13 +1,14 @@
 """The four kinds of entries and their routes: offers, contacts, information material, change notices."""
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
 
 from schemas import (
     CapacityState,
@@ -20,7 +21,7 @@ from schemas import (
     OfferId,
     OfferState,
 )
-from schemas.codes import ContactLevel, LanguageTag, OfferStatus, ServiceType
+from schemas.codes import Accessibility, Concern, ContactLevel, LanguageTag, OfferStatus, ServiceType
 from schemas.directory import Capacity, NoticeCategory
 from services.chassis.api import Changing
 from services.chassis.permissions import allowed
@@ -28,7 +29,7 @@ from services.chassis.problems import documented
 from services.referral.api import directory
 from services.referral.api.directory import AssuredView, EntryView, Listing, Shelf, Timed
 from services.referral.api.requests import Nothing, Running
-from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, AsOf, Entry
+from services.referral.model.directory import CHANGE_NOTICES, CONTACTS, MATERIALS, OFFERS, AsOf, Entry, Filter
 
 
 class OfferView(OfferState, AssuredView):
@@ -75,9 +76,38 @@ class Page(BaseModel, Generic[View]):
 
 
 class OfferListing(Listing):
-    """Which offers."""
+    """Which offers. Of what can be named several times, `need` and `accessibility` must all be there."""
 
     service_type: ServiceType | None = None
+    need: Annotated[
+        tuple[Concern, ...], Field(max_length=10, description="what it helps with; with all of several")
+    ] = ()
+    language: Annotated[LanguageTag | None, Field(description="one in which advice is given")] = None
+    accessibility: Annotated[
+        tuple[Accessibility, ...], Field(max_length=10, description="what its place has; all of several")
+    ] = ()
+    capacity: Annotated[
+        tuple[Capacity, ...],
+        Field(max_length=10, description="what its unit last said of its places; one of several. No word is none"),
+    ] = ()
+    open_now: Annotated[bool, Field(description="open at this minute by its `schedules`, its unit not closed")] = False
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What several are asked for stands in lists."""
+        wanted = self.model_dump(mode="json", include={"unit", "service_type"}, exclude_none=True)
+        if self.need:
+            wanted["needs"] = [*self.need]
+        if self.language is not None:
+            wanted["languages"] = [self.language]
+        if self.accessibility:
+            wanted["location"] = {"accessibility": [*self.accessibility]}
+        return wanted
+
+    def filter(self, usable: Mapping[str, str], now: datetime) -> Filter:
+        """Places and hours are no values of the state."""
+        wanted = super().filter(usable, now)
+        return replace(wanted, capacities=frozenset(self.capacity), open_at=now if self.open_now else None)
 
 
 class ContactListing(Listing):

@@ -12,7 +12,7 @@ from services.chassis import outbox
 from services.chassis.db import Connection
 from services.chassis.keys import Key
 from services.chassis.problems import Refusal
-from services.referral.model.directory import CONTACTS, OFFERS, can_be_used
+from services.referral.model.directory import CONTACTS, OFFERS, Filter, can_be_used
 from services.referral.paper.slip import Place
 from services.referral.store import directory
 
@@ -76,8 +76,8 @@ async def _offered(conn: Connection, offer_id: OfferId, partners: Partners, toda
 
 async def _whom_to_ask_for(conn: Connection, unit: UnitId, today: date) -> str | None:
     """The function that a unit names for daily work; never a name."""
-    wanted = {"unit": unit, "level": ContactLevel.OPERATIONAL.value}
-    found = await directory.entries_after(conn, CONTACTS, wanted, None, 1, today)
+    wanted = Filter(values={"unit": unit, "level": ContactLevel.OPERATIONAL.value}, usable_on=today)
+    found = await directory.entries_after(conn, CONTACTS, wanted, None, 1)
     return found[0].state.function if found else None
 
 

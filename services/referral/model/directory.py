@@ -199,6 +199,22 @@ class AsOf(NamedTuple):
         return self.today > self.due_on(assured_on)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries of a kind are looked for: those of which all of this is true.
+
+    values: what their state contains, of a list each that is named here.
+    usable_on: published, neither withdrawn nor over before this day; None: these too.
+    capacities: their unit last said one of these about their places; empty: whatever it said.
+    open_at: they have hours at this moment, and their unit is not closed; None: always.
+    """
+
+    values: Mapping[str, Any]
+    usable_on: date | None
+    capacities: frozenset[Capacity] = frozenset()
+    open_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Pending(Generic[State]):
     """What is to happen to an entry at the beginning of a day in Koblenz; `state`: what it is to change to."""

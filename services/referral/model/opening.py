@@ -21,6 +21,12 @@ def is_open(schedules: Iterable[Schedule], moment: datetime) -> bool:
     return any(each.opens_at <= time < each.closes_at and falls_on(each, local.date()) for each in schedules)
 
 
+def minute_of_the_week(moment: datetime) -> int:
+    """Minutes since Monday 00:00 in Koblenz, as its clocks show them."""
+    local = moment.astimezone(LOCAL_TIME)
+    return (local.weekday() * 24 + local.hour) * 60 + local.minute
+
+
 def falls_on(schedule: Schedule, day: date) -> bool:
     """Whether the rule names a day, whatever the hour."""
     if schedule.valid_from is not None and day < schedule.valid_from:

@@ -1,16 +1,18 @@
 """Statements on the entries of the directory."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CapacityState
+from schemas import CapacityState, OfferState
 from schemas.calendar import local_day
 from schemas.codes import READER
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
-from services.referral.model.directory import Entry, Kind, Pending, State
+from services.referral.model.directory import Entry, Filter, Kind, Pending, State
+from services.referral.model.opening import is_open, minute_of_the_week
+from services.referral.model.working_days import is_public_holiday
 
 
 async def insert_entry(conn: Connection, kind: Kind[State], entry: Entry[State]) -> None:
@@ -102,32 +104,57 @@ async def find_entry(conn: Connection, kind: Kind[State], entry_id: UUID) -> Ent
 
 
 async def entries_after(
-    conn: Connection,
-    kind: Kind[State],
-    wanted: Mapping[str, Any],
-    after: UUID | None,
-    limit: int,
-    usable_on: date | None,
+    conn: Connection, kind: Kind[State], wanted: Filter, after: UUID | None, limit: int
 ) -> Sequence[Entry[State]]:
-    """List up to `limit` entries whose state has all the `wanted` values, the earliest published first.
+    """List up to `limit` of the entries that are looked for, the earliest published first."""
+    found: list[Entry[State]] = []
+    if wanted.open_at is not None and is_public_holiday(local_day(wanted.open_at)):
+        return found
+    while len(found) < limit:
+        rows = await conn.fetch(*_statement(kind, wanted, after, limit))
+        entries = [entry_of_row(kind, row) for row in rows]
+        found += [each for each in entries if wanted.open_at is None or _is_open(each, wanted.open_at)]
+        if len(rows) < limit:
+            break
+        after = entries[-1].id
+    return found[:limit]
 
-    usable_on: only what is published, and neither withdrawn nor over before that day; None: all.
-    """
-    rows = await conn.fetch(
-        """
-        select * from referral.entry
-        where kind = $1 and state @> $2 and ($3::uuid is null or entry_id > $3)
-          and ($4::date is null or withdrawn_at is null and pending_act is distinct from 'publish'
-               and coalesce((state ->> 'valid_until')::date >= $4, true))
-        order by entry_id limit $5
-        """,
-        kind.name,
-        dict(wanted),
-        after,
-        usable_on,
-        limit,
-    )
-    return [entry_of_row(kind, row) for row in rows]
+
+def _is_open(entry: Entry[Any], moment: datetime) -> bool:
+    """What the index finds need not hold in this week or month."""
+    return isinstance(entry.state, OfferState) and is_open(entry.state.schedules, moment)
+
+
+def _statement(kind: Kind[Any], wanted: Filter, after: UUID | None, limit: int) -> tuple[Any, ...]:
+    """The rows that may be looked for, with what fills its places; only what is asked for stands in it."""
+    conditions: dict[str, Any] = {"kind = {}": kind.name}
+    if wanted.values:
+        conditions["state @> {}"] = dict(wanted.values)
+    if after is not None:
+        conditions["entry_id > {}"] = after
+    if wanted.usable_on is not None:
+        conditions[_USABLE] = wanted.usable_on
+    if wanted.capacities:
+        conditions["capacity ->> 'capacity' = any({})"] = [*wanted.capacities]
+    if wanted.open_at is not None:
+        conditions["open_minutes @> {}::int"] = minute_of_the_week(wanted.open_at)
+        conditions[_UNIT_NOT_CLOSED] = local_day(wanted.open_at)
+    where = " and ".join(each.format(f"${place}") for place, each in enumerate(conditions, start=1))
+    statement = f"select * from referral.entry where {where} order by entry_id limit ${len(conditions) + 1}"  # noqa: S608
+    return (statement, *conditions.values(), limit)
+
+
+_USABLE = """
+    withdrawn_at is null and pending_act is distinct from 'publish'
+    and coalesce((state ->> 'valid_until')::date >= {}, true)"""
+_UNIT_NOT_CLOSED = """
+    not exists (
+        select from referral.entry as notice
+        where notice.kind = 'notice' and notice.state ->> 'category' = 'closed'
+          and notice.state ->> 'unit' = entry.state ->> 'unit'
+          and notice.withdrawn_at is null and notice.pending_act is distinct from 'publish'
+          and {0} between (notice.state ->> 'valid_from')::date
+              and coalesce((notice.state ->> 'valid_until')::date, 'infinity'))"""
 
 
 def entry_of_row(kind: Kind[State], row: Mapping[str, Any]) -> Entry[State]:

@@ -40,12 +40,14 @@ class _Statement(NamedTuple):
     takes: Sequence[str]
 
 
-def _statement(worklist: Worklist) -> _Statement:
+def _statement(worklist: Worklist, *, goes_on: bool) -> _Statement:
+    """With a condition on the place only where there is one: "or" would keep the index from beginning there."""
     is_by_due_date = worklist in BY_DUE_DATE
     order = "due_at, referral_id" if is_by_due_date else "referral_id"
-    beyond = "(due_at, referral_id) > ($due_at, $referral_id)" if is_by_due_date else "referral_id > $referral_id"
+    place = "(due_at, referral_id) > ($due_at, $referral_id)" if is_by_due_date else "referral_id > $referral_id"
+    beyond = f" and {place}" if goes_on else ""
     stretches = " union all ".join(
-        f"(select * from referral.referral where {condition} and ($referral_id::uuid is null or {beyond})"  # noqa: S608 - the conditions above
+        f"(select * from referral.referral where {condition}{beyond}"  # noqa: S608 - the conditions above
         f" order by {order} limit $limit)"
         for condition in _CONDITIONS[worklist]
     )
@@ -54,14 +56,15 @@ def _statement(worklist: Worklist) -> _Statement:
     return _Statement(template.substitute({name: f"${place}" for place, name in enumerate(takes, start=1)}), takes)
 
 
-_STATEMENTS: Mapping[Worklist, _Statement] = {worklist: _statement(worklist) for worklist in Worklist}
+_BEGINS: Mapping[Worklist, _Statement] = {each: _statement(each, goes_on=False) for each in Worklist}
+_GOES_ON: Mapping[Worklist, _Statement] = {each: _statement(each, goes_on=True) for each in Worklist}
 
 
 async def page_of(
     conn: Connection, worklist: Worklist, unit: UnitId, now: datetime, after: Place | None, limit: int
 ) -> Sequence[Referral]:
     """Up to `limit` referrals of a unit's list at `now`, beyond a place in it."""
-    statement = _STATEMENTS[worklist]
+    statement = (_BEGINS if after is None else _GOES_ON)[worklist]
     asked = {"unit": unit, "now": now, "soon": soon(now), "limit": limit}
     place = {"due_at": after and after.due_at, "referral_id": after and after.referral_id}
     rows = await conn.fetch(statement.text, *({**asked, **place}[name] for name in statement.takes))
