@@ -9,12 +9,20 @@ from datetime import timedelta
 
 import asyncpg
 
+from deploy.local import postgres, processes
+from deploy.local.errors import StackError
 from deploy.local.stack import Stack
 from deploy.topology import SERVICES
 
 
 async def set_clocks_ahead(stack: Stack, ahead: timedelta) -> None:
-    """Put the clocks of all services so far ahead of the machine's. Raises ValueError if that were to set one back."""
+    """Put the clocks of all services so far ahead of the machine's.
+
+    Raises StackError when the databases are not on a server that this stack started, and ValueError if that were to
+    set a clock back.
+    """
+    if processes.running(stack.layout, postgres.NAME) is None:
+        raise StackError("The clock of a database that was there before is not moved.", "Leave LOTSE_DATABASE_URL out.")
     for service in SERVICES:
         conn = await asyncpg.connect(stack.databases[f"lotse_{service.name}"])
         try:

@@ -1,6 +1,7 @@
 """The demo's own stack: alone at its place, with an agreement of its own, deleted when all went well."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from deploy.cli import throwaway, updown
 from deploy.cli.errors import CliError
 from deploy.cli.throwaway import AGREEMENT, may_throw_away, place_beside, thrown_away
 from deploy.local.clocks import set_clocks_ahead
+from deploy.local.errors import StackError
 from deploy.local.layout import Layout, layout_at
 from deploy.local.stack import Stack
 from deploy.local.state import State
@@ -111,3 +113,10 @@ async def test_a_clock_never_goes_back(stack: Stack) -> None:
         conn = await asyncpg.connect(stack.databases[f"lotse_{service.name}"])
         assert await conn.fetchval("select ahead from chassis.clock") == timedelta()
         await conn.close()
+
+
+async def test_the_clock_of_a_server_that_was_there_before_is_not_moved(stack: Stack, tmp_path: Path) -> None:
+    """Whoever named it may have real data there; not even by nothing."""
+    pointed_at = replace(stack, layout=layout_at(tmp_path))
+    with pytest.raises(StackError, match="was there before"):
+        await set_clocks_ahead(pointed_at, timedelta())
