@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,19 +16,20 @@ from rich.console import Console
 
 from deploy.cli.errors import CliError
 from deploy.cli.provision import read_partners
-from deploy.cli.running import attach_kafka, bring_down, bring_up
+from deploy.cli.running import attach, attach_kafka, bring_down, bring_up, require_free
 from deploy.cli.screen import out, progress
+from deploy.cli.throwaway import may_throw_away, place_beside, thrown_away
 from deploy.demo.cast import PARTNERS, UNITS, Actor
-from deploy.demo.play import Stage, perform
+from deploy.demo.play import SetClocks, Stage, perform
 from deploy.demo.story import STORY
 from deploy.demo.timeline import Timeline
 from deploy.demo.unexpected import Unexpected
-from deploy.local.issuer import Issuer, issuer_of
-from deploy.local.kafka import Kafka
+from deploy.local.clocks import set_clocks_ahead
+from deploy.local.issuer import issuer_of
 from deploy.local.layout import Layout, default_layout
 from deploy.local.ports import LOOPBACK
-from deploy.local.secrets import Secrets
 from deploy.local.services import sources_from
+from deploy.local.state import State
 from deploy.local.supervisor import is_supervised
 from deploy.topology import SERVICES, partner_topic
 from schemas.ids import UnitId
@@ -41,11 +43,12 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave running what the demo had to start.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Play on the stack of `lotse up` and leave it up.")] = False,
 ) -> None:
-    """Play one person's way through the Koblenz agreement on the real parts, and check every step.
+    """Play the Koblenz story on the real parts, and check every step.
 
-    A stack that runs already is used and stays up; else it is started, and stopped again at the end.
+    A stack that runs already is used and stays up; else one is started for the story alone and thrown away at the
+    end. Only on that one the services' clocks are put ahead, for the chapters that need it.
     Exit code 1 as soon as a step is not as expected.
     """
     began = time.monotonic()
@@ -53,10 +56,9 @@ def demo(
     partners = read_partners(sources_from(os.environ).partners)
     timeline = Timeline(out if out.is_terminal else Console(width=PLAIN_WIDTH, highlight=False))
     timeline.cast(_names(partners))
-    with _running(layout, keep) as urls:
+    with _stage(layout, keep, partners) as where:
         started = time.monotonic()
-        kafka, secrets = attach_kafka(layout, os.environ)
-        _show(stage(urls, issuer_of(layout), kafka, secrets, partners), timeline, layout)
+        _show(where, timeline)
         played = time.monotonic()
     words = [
         f"Alles ging aus wie erwartet. Die langsamste Nachricht brauchte {timeline.slowest} ms.",
@@ -65,15 +67,35 @@ def demo(
     timeline.end(words, _ways_on(is_supervised(layout)))
 
 
-def stage(urls: Mapping[str, str], issuer: Issuer, kafka: Kafka, secrets: Secrets, partners: Partners) -> Stage:
-    """Where the story is played: what each partner would have been given by the operator."""
-    files = [partners.partner(slug) for slug in PARTNERS]
+@contextmanager
+def _stage(layout: Layout, keep: bool, partners: Partners) -> Iterator[Stage]:
+    """Where the story is played while the stack is up. Its logs are named if it fails."""
+    is_own = not keep and not is_supervised(layout) and may_throw_away(os.environ)
+    here = place_beside(layout) if is_own else layout
+    with thrown_away(here, os.environ) if is_own else _lasting(layout, keep) as state:
+        try:
+            where = stage(here, state, partners)
+            yield replace(where, set_clocks=_clocks(here)) if is_own else where
+        except Unexpected as error:
+            error.way_out = f"Die Protokolle liegen in {here.log}; `lotse demo --keep` lässt alles laufen."
+            raise
+
+
+def _clocks(layout: Layout) -> SetClocks:
+    stack = attach(layout, os.environ)
+    return lambda ahead: set_clocks_ahead(stack, ahead)
+
+
+def stage(layout: Layout, state: State, partners: Partners) -> Stage:
+    """What each partner would have been given by the operator."""
+    kafka, secrets = attach_kafka(layout, os.environ)
+    issuer, files = issuer_of(layout), [partners.partner(slug) for slug in PARTNERS]
 
     def token(actor: Actor) -> str:
         return issuer.issue_token(actor.partner, actor.unit, [actor.role])
 
     return Stage(
-        urls=urls,
+        urls={service.name: f"http://{LOOPBACK}:{state.ports[service.name]}" for service in SERVICES},
         logins={
             file.slug: kafka.asyncio_client(file.kafka_user, secrets.kafka_password(file.secrets.kafka_password))
             for file in files
@@ -94,45 +116,38 @@ def _names(partners: Partners) -> dict[str, str]:
 
 
 @contextmanager
-def _running(layout: Layout, keep: bool) -> Iterator[dict[str, str]]:
-    """The services' addresses while the stack is up; it is stopped again only if it had to be started."""
-    taken: list[int] = []
-    stays = keep or is_supervised(layout)
+def _lasting(layout: Layout, keep: bool) -> Iterator[State]:
+    """The stack of `lotse up`; it is stopped again only if it had to be started."""
+    stays, taken = keep or is_supervised(layout), list[int]()
     try:
         with progress() as say:
             state = bring_up(layout, os.environ, say)
-        yield {service.name: f"http://{LOOPBACK}:{state.ports[service.name]}" for service in SERVICES}
+        yield state
     finally:
         if not stays:
             with progress() as say:
                 say("stopping services, Kafka and PostgreSQL")
                 taken = bring_down(layout)
-    if taken:
-        raise CliError(f"Still in use by another program: port {', '.join(map(str, taken))}.", "Run `lotse down`.")
+    require_free(taken)
 
 
-def _show(where: Stage, timeline: Timeline, layout: Layout) -> None:
+def _show(where: Stage, timeline: Timeline) -> None:
     # What Kafka's client would log comes back as an exception, or is a refusal the story asks for.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     timeline.begin()
-    try:
-        facts = asyncio.run(perform(where, STORY, timeline))
-    except Unexpected as error:
-        error.way_out = f"Die Protokolle liegen in {layout.log}; `lotse demo --keep` lässt alles laufen."
-        raise
-    timeline.compliance(facts.compliance)
+    timeline.compliance(asyncio.run(perform(where, STORY, timeline)).compliance)
 
 
 def _ways_on(stays: bool) -> dict[str, str]:
     """What one may type next, each as it works from here."""
     lotse = sys.argv[0] if Path(sys.argv[0]).name == "lotse" else "lotse"
-    start = {f"{lotse} up": "Kafka, PostgreSQL und die vier Dienste starten"}
+    again = {f"{lotse} demo --keep": "noch einmal, und danach läuft alles weiter"}
     stop = {f"{lotse} down": "alles anhalten"}
     ways = {
-        f"{lotse} watch awo-rheinland --from-beginning": "lesen, was die AWO erfuhr und erfährt",
+        f"{lotse} watch awo-rheinland --from-beginning": "dort lesen, was die AWO erfuhr und erfährt",
         "docs/partner-guide.md": "ein eigenes System anschließen",
     }
-    return ways | stop if stays else start | ways
+    return ways | stop if stays else again | ways
 
 
 def _german(seconds: float) -> str:

@@ -57,6 +57,13 @@ def bring_down(layout: Layout) -> list[int]:
     return wait_until_free(held)
 
 
+def require_free(taken: list[int]) -> None:
+    """Raise CliError when ports of a stack that was brought down stay taken."""
+    if taken:
+        listed = ", ".join(map(str, taken))
+        raise CliError(f"Still in use by another program: port {listed}.", "`lotse up` will take other ports.")
+
+
 def purge(layout: Layout) -> list[Path]:
     """Delete the data, secrets and logs of a stopped stack; the jars stay. Returns the folders deleted."""
     remove_place(layout)

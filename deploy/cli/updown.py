@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from deploy.cli.errors import CliError
 from deploy.cli.notices import checked_notices
-from deploy.cli.running import bring_down, bring_up, purge
+from deploy.cli.running import bring_down, bring_up, purge, require_free
 from deploy.cli.screen import err, out, progress
+from deploy.cli.throwaway import delete, place_beside
 from deploy.local.layout import default_layout
 from deploy.local.ports import LOOPBACK
 from deploy.local.state import State
@@ -41,11 +41,10 @@ def down(
     layout = default_layout()
     with progress() as say:
         say("stopping services, Kafka and PostgreSQL")
-        taken = bring_down(layout)
-    if taken:
-        listed = ", ".join(map(str, taken))
-        raise CliError(f"Still in use by another program: port {listed}.", "`lotse up` will take other ports.")
+        taken = [*bring_down(layout), *bring_down(place_beside(layout))]
+    require_free(taken)
     if purge_data:
+        delete(place_beside(layout))
         for folder in purge(layout):
             err.print(f"deleted {folder}", markup=False)
     err.print("Nothing of the local stack is running.")

@@ -50,6 +50,11 @@ class Services:
         self.changed_at = time.monotonic()
         return answer
 
+    async def replace(self, who: Actor, service: str, path: str, state: Any, *, part: str = "") -> None:
+        """Replace the state of something that nobody else changes meanwhile, or of the part of it at `path + part`."""
+        etag = _granted(await self._ask(who, "GET", service, path), who, path).etag
+        await self.change(who, service, path + part, state, method="PUT", if_match=etag)
+
     async def be_refused(self, who: Actor, service: str, path: str, status: int) -> None:
         """Try to read something that must be refused with this status."""
         answer = await self._ask(who, "GET", service, path)

@@ -1,7 +1,7 @@
 """The play as one reads it: when, who did what, who heard what, how fast; and the agreement clause by clause."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich import box
@@ -10,16 +10,25 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.demo.cast import SHORT, UNITS
-from deploy.demo.play import Hearing, Step
+from deploy.demo.play import Hearing, Part, Step
 from schemas.calendar import LOCAL_TIME
 
 TIME, WHO, FAST, GAP = 8, 9, 5, 1
 WIDEST = 120
-TITLE = "Lotse: der Weg einer Person durch die Koblenzer Integrationsvereinbarung"
+TITLE = "Lotse: die Koblenzer Integrationsvereinbarung, an Beispielen"
 EXPLAINED = (
-    "Die Person ist erfunden, alles andere ist echt: vier Dienste, Apache Kafka und PostgreSQL laufen auf diesem "
+    "Die Personen sind erfunden, alles andere ist echt: vier Dienste, Apache Kafka und PostgreSQL laufen auf diesem "
     "Rechner. Jeder Partner liest nur seinen eigenen Nachrichtenstrom, mit eigenem Kennwort. Unter „ms“ steht, wie "
     "viele Millisekunden nach der Bestätigung einer Änderung der letzte der Genannten davon gelesen hat."
+)
+CLOCK_GOES_AHEAD = (
+    "Damit niemand warten muss, geht die Uhr der Dienste von hier an vor, und Fristen, die in Koblenz nur "
+    "vorgeschlagen sind, gelten als beschlossen: nur in dieser Vorführung, am Ende wird alles weggeworfen. Auf die Uhr "
+    "sehen die Dienste jede halbe Sekunde; so lange kann es dauern, bis sie bemerken, dass ein Tag gekommen ist."
+)
+LEFT_OUT = (
+    "Ausgelassen, weil dafür die Uhr vorgehen müsste und das hier niemand darf (`lotse demo` allein, ohne einen "
+    "laufenden Stapel, zeigt es): {chapters}."
 )
 
 
@@ -33,20 +42,27 @@ class Timeline:
 
     def cast(self, unit_names: Mapping[str, str]) -> None:
         """Say who plays. unit_names: the full name of each unit."""
-        names = {SHORT[unit.partition("/")[0]]: unit_names[unit] for unit in UNITS}
+        names = [(SHORT[unit.partition("/")[0]], unit_names[unit]) for unit in UNITS]
         self._say(Text(TITLE, "bold"), "", _two_columns(names), "", Text(EXPLAINED, "dim"))
 
     def begin(self) -> None:
         """The heads of the columns."""
         self._say("", self._row("Zeit", "wer", "tut was", _heard([("wer erfährt was", "ms")]), style="dim"))
 
+    def part(self, part: Part, has_clock: bool) -> None:
+        """The heading of a part, and what is to be said of its clock."""
+        self._say("", Text(part.title.upper(), "bold"))
+        if timed := [chapter.title for chapter in part.chapters if chapter.clock]:
+            left_out = LEFT_OUT.format(chapters=", ".join(f"„{title}“" for title in timed))
+            self._say(Text(CLOCK_GOES_AHEAD if has_clock else left_out, "dim"))
+
     def chapter(self, title: str) -> None:
         """A heading."""
         self._say("", Text(title, "bold"))
 
-    def step(self, step: Step, said: str, heard: Sequence[Hearing]) -> None:
+    def step(self, step: Step, at: datetime, said: str, heard: Sequence[Hearing]) -> None:
         """One step: what was done, and on a line of its own each thing that was heard."""
-        now = datetime.now(UTC).astimezone(LOCAL_TIME).strftime("%H:%M:%S")
+        now = at.astimezone(LOCAL_TIME).strftime("%H:%M:%S")
         lines = [(_who_heard(each), _fast(each)) for each in _together(heard)]
         self._say(self._row(now, Text(step.who, "cyan"), said, _heard(lines or [(Text(step.note, "dim"), "")])))
         self.slowest = max([self.slowest, *(each.milliseconds for each in heard)])
@@ -65,7 +81,7 @@ class Timeline:
 
     def end(self, words: Sequence[str], ways_on: Mapping[str, str]) -> None:
         """Closing words, and what one may do next."""
-        self._say(*words, "", "So geht es weiter:", _two_columns(ways_on))
+        self._say(*words, "", "So geht es weiter:", _two_columns(list(ways_on.items())))
 
     def _say(self, *parts: RenderableType) -> None:
         for part in parts:
@@ -83,9 +99,10 @@ class Timeline:
         return row
 
 
-def _two_columns(rows: Mapping[str, str]) -> Table:
+def _two_columns(rows: Sequence[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for left, right in rows.items():
+    table.add_column(no_wrap=True)
+    for left, right in rows:
         table.add_row(Text(f"  {left}", "cyan"), right)
     return table
 
@@ -108,7 +125,7 @@ def _together(heard: Sequence[Hearing]) -> list[list[Hearing]]:
 
 
 def _who_heard(hearings: Sequence[Hearing]) -> Text:
-    names = ", ".join(SHORT[each.partner] for each in hearings)
+    names = ", ".join(dict.fromkeys(SHORT[each.partner] for each in hearings))
     return Text.assemble((names, "green"), f": {hearings[0].says}")
 
 

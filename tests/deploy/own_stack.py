@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.cli.running import bring_down
+from deploy.cli.throwaway import place_beside
 from deploy.local.layout import CHECKOUT, Layout, default_layout, layout_at
 
 
@@ -21,6 +22,7 @@ def own_layout() -> Iterator[Layout]:
         try:
             yield here
         finally:
+            bring_down(place_beside(here))
             bring_down(here)
 
 

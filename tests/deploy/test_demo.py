@@ -1,26 +1,33 @@
 """`lotse demo`: the story on the real parts, and that it notices what is not as it should be."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from datetime import timedelta
 
+import asyncpg
+import httpx2
 import pytest
 
 from deploy.cli import demo
 from deploy.cli.main import main
-from deploy.cli.running import bring_down
-from deploy.demo.cast import AWO, CITY
-from deploy.demo.play import Chapter, Step, Told
-from deploy.demo.story import RECEIVED, STORY
+from deploy.cli.throwaway import place_beside
+from deploy.demo.cast import AWO, CITY, JOBCENTER
+from deploy.demo.events import RECEIVED, STEP_PLANNED
+from deploy.demo.play import Chapter, Part, Step, Told
+from deploy.demo.story import STORY
 from deploy.demo.stream import is_closed_to
-from deploy.local.layout import layout_at
-from deploy.local.ports import is_free, known_ports
 from deploy.local.stack import Stack
 from deploy.local.state import State
-from deploy.topology import partner_topic
-from tests.deploy.test_up_and_down import left_running, lotse
+from deploy.topology import SERVICES, partner_topic
+from tests.deploy.own_stack import lotse, own_layout
+from tests.deploy.test_up_and_down import left_running
+from tests.flows.world import AWO as AWO_UNIT
+from tests.flows.world import CARITAS as CARITAS_UNIT
+from tests.flows.world import CITY as CITY_UNIT
+from tests.flows.world import JOBCENTER as JOBCENTER_UNIT
+from tests.flows.world import World
 
 RunDemo = Callable[[], int]
 
@@ -41,13 +48,21 @@ def run_demo(stack: Stack, services: dict[str, int], monkeypatch: pytest.MonkeyP
     return run
 
 
-def change_told(change: Callable[[Told], Told | None]) -> tuple[Chapter, ...]:
+def change_told(change: Callable[[Told], Told | None]) -> tuple[Part, ...]:
     """The story with other expectations; None leaves one out."""
 
     def changed(step: Step) -> Step:
         return replace(step, told=tuple(filter(None, map(change, step.told))))
 
-    return tuple(replace(chapter, steps=tuple(map(changed, chapter.steps))) for chapter in STORY)
+    def chapter(each: Chapter) -> Chapter:
+        return replace(each, steps=tuple(map(changed, each.steps)))
+
+    return tuple(replace(part, chapters=tuple(map(chapter, part.chapters))) for part in STORY)
+
+
+def chapters(*, needs_clock: bool) -> list[str]:
+    """The titles of the chapters that need the clock, or that do not."""
+    return [each.title for part in STORY for each in part.chapters if bool(each.clock) is needs_clock]
 
 
 def test_the_story_ends_well_and_does_so_again(run_demo: RunDemo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +73,64 @@ def test_the_story_ends_well_and_does_so_again(run_demo: RunDemo, capsys: pytest
         assert "Alles ging aus wie erwartet" in shown
         assert "Stadt, Jobcenter, AWO: Öffnungszeiten" in shown
         assert all(f" K{number} " in shown for number in range(1, 16))
+        assert all(f"\n{title}\n" in shown for title in chapters(needs_clock=False))
+
+
+async def test_on_a_stack_that_stays_no_clock_is_moved_and_one_sentence_says_so(
+    run_demo: RunDemo, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The chapters that need the clock are named and left out; every clock is where it was."""
+    assert await asyncio.to_thread(run_demo) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("Ausgelassen, weil dafür die Uhr vorgehen müsste") == 1
+    assert all(shown.count(title) == 1 for title in chapters(needs_clock=True))
+    assert "Die Uhr" not in shown.replace("Die Uhr der Dienste", "")
+    assert await clocks(stack) == [timedelta()] * len(SERVICES)
+
+
+async def clocks(stack: Stack) -> list[timedelta]:
+    """How far the clock of each service is ahead."""
+    found = []
+    for service in SERVICES:
+        conn = await asyncpg.connect(stack.databases[f"lotse_{service.name}"])
+        found.append(await conn.fetchval("select ahead from chassis.clock"))
+        await conn.close()
+    return found
+
+
+async def test_nothing_of_the_story_is_left_to_others(
+    run_demo: RunDemo, stack: Stack, services: dict[str, int]
+) -> None:
+    """No offer, need, training, referral or cooperation goes on, and nobody has a recall to answer."""
+    async with httpx2.AsyncClient(timeout=20) as http:
+        world = World(stack, services, http)
+        before = await left_over(world)
+        assert await asyncio.to_thread(run_demo) == 0
+        assert await left_over(world) == before
+
+
+async def left_over(world: World) -> dict[str, list[str]]:
+    """What goes on, by the way to ask for it."""
+    found = {}
+    for unit in (CITY_UNIT, AWO_UNIT, CARITAS_UNIT, JOBCENTER_UNIT):
+        for service, path, over in WAYS_TO_ASK:
+            answer = await world.ask("GET", service, path, unit)
+            assert answer.status_code == 200, answer.text
+            body = answer.json()
+            items = body.get("items", body.get("recalls"))
+            found[f"{unit} {path}"] = sorted(str(each) for each in items if each.get("state") not in over)
+    return found
+
+
+WAYS_TO_ASK: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("referral", "/v1/offers?limit=200", ()),
+    ("referral", "/v1/training-needs?limit=200", ()),
+    ("referral", "/v1/trainings?limit=200", ()),
+    ("referral", "/v1/cooperations?limit=200", ("ended", "lapsed")),
+    ("referral", "/v1/worklists/waiting-for-us?limit=200", ()),
+    ("referral", "/v1/worklists/waiting-for-them?limit=200", ()),
+    ("notifier", "/v1/recalls?limit=1000", ()),
+)
 
 
 def test_a_field_that_differs_ends_the_story(
@@ -78,14 +151,19 @@ def test_a_field_that_differs_ends_the_story(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize(("partner", "event_type"), [(CITY, RECEIVED), (JOBCENTER, STEP_PLANNED)])
 def test_an_event_too_many_ends_the_story(
-    run_demo: RunDemo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run_demo: RunDemo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    partner: str,
+    event_type: str,
 ) -> None:
-    """If the City were to hear nothing of the arrival, what it does hear gives it away at its next expectation."""
-    silent = change_told(lambda told: None if (told.partner, told.type) == (CITY, RECEIVED) else told)
+    """If a partner were to hear nothing, what it does hear gives it away at its next expectation."""
+    silent = change_told(lambda told: None if (told.partner, told.type) == (partner, event_type) else told)
     monkeypatch.setattr(demo, "STORY", silent)
     assert run_demo() == 1
-    assert f", {RECEIVED}, referral_id: " in capsys.readouterr().err.partition("gekommen ist")[2]
+    assert f", {event_type}, " in capsys.readouterr().err.partition("gekommen ist")[2]
 
 
 def test_a_service_that_does_not_answer_ends_the_story(
@@ -111,15 +189,17 @@ async def test_a_partners_own_stream_is_not_closed_to_it(stack: Stack, services:
     assert await is_closed_to(login, partner_topic(CITY).full_name())
 
 
-def test_what_had_to_be_started_is_stopped_again() -> None:
-    """With nothing running, the demo starts the stack, plays, and leaves no process and no port."""
-    with TemporaryDirectory(prefix="lotse-demo-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # as root, PostgreSQL's own account must get in
-        layout = layout_at(Path(folder))
-        try:
-            done = lotse(layout, "demo")
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert left_running(layout) == []
-            assert all(is_free(port) for port in known_ports(layout).values())
-        finally:
-            bring_down(layout)
+def test_what_had_to_be_started_is_thrown_away() -> None:
+    """With nothing running, the demo starts a stack, puts its clock ahead, and leaves no process, port or file."""
+    with own_layout() as layout:
+        own = place_beside(layout)
+        done = lotse(layout, "demo")
+        assert done.returncode == 0, done.stdout + done.stderr
+        shown = " ".join(done.stdout.split())
+        for title in chapters(needs_clock=True) + chapters(needs_clock=False):
+            assert title in shown
+        assert "Ausgelassen" not in shown
+        assert "Stadt: keine Antwort" in shown
+        assert left_running(layout) == []
+        assert not own.root.exists()
+        assert not layout.postgres.exists()

@@ -1,9 +1,6 @@
-"""What is done in the Koblenz story. Each act says afterwards, in German, what was done."""
+"""What is done in the first part. Each act says afterwards, in German, what was done."""
 
-import asyncio
-import time
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from deploy.demo.cast import (
     AWO,
@@ -12,33 +9,22 @@ from deploy.demo.cast import (
     AWO_SYSTEM,
     CARITAS_COORDINATOR,
     CARITAS_OFFER,
-    CITY,
     CITY_CLERK,
-    INTERPRETER,
     JOBCENTER,
     JOBCENTER_SYSTEM,
     LANGUAGE,
-    NAME,
     NEW_HOURS,
-    NOTICE,
     PERSON,
-    PHONE,
+    signed,
 )
 from deploy.demo.play import Play
+from deploy.demo.reading import city_reads, counted
 from deploy.demo.stream import is_closed_to
 from deploy.demo.unexpected import Unexpected
-from schemas.calendar import local_day
-
-CONSENT_HOLDS = timedelta(days=180)
-COUNTED_WITHIN_SECONDS = 15.0
-
-# By how much one story adds to a clause: a person informed, a referral received; five messages about offers, of
-# which the City hears each and the three others of each offer hear each.
-ADDED = {"K1": 1, "K2": 1, "K4": 5, "K8": 15}
 
 
 async def publish_awos_offer(play: Play) -> str:
-    play.facts.counted_before = _counted(await play.services.look(CITY_CLERK, "reporting", "/v1/compliance"))
+    play.facts.counted_before = await counted(play)
     answer = await play.services.change(AWO_SYSTEM, "referral", "/v1/offers", AWO_OFFER)
     play.facts.awo_offer = answer.body["offer_id"]
     return f"gibt ein Angebot bekannt: „{AWO_OFFER['name']}“, {AWO_OFFER['schedule']}"
@@ -46,7 +32,7 @@ async def publish_awos_offer(play: Play) -> str:
 
 async def publish_caritas_offer(play: Play) -> str:
     answer = await play.services.change(CARITAS_COORDINATOR, "referral", "/v1/offers", CARITAS_OFFER)
-    play.facts.caritas_offer, play.facts.caritas_etag = answer.body["offer_id"], answer.etag
+    play.facts.caritas_offer = answer.body["offer_id"]
     return f"gibt ein Angebot bekannt: „{CARITAS_OFFER['name']}“, {CARITAS_OFFER['schedule']}"
 
 
@@ -62,7 +48,9 @@ async def register(play: Play) -> str:
 
 
 async def consent(play: Play) -> str:
-    wanted = _consent(CITY_CLERK.unit, AWO_SYSTEM.unit, "transfer", ["identity", "contact", "language"])
+    wanted = signed(
+        play.now, "transfer", CITY_CLERK.unit, AWO_SYSTEM.unit, categories=["identity", "contact", "language"]
+    )
     path = f"/v1/persons/{play.facts.city_case}/consents"
     answer = await play.services.change(CITY_CLERK, "intake", path, wanted)
     play.facts.consent = answer.body["consents"][0]["consent_ref"]
@@ -89,22 +77,22 @@ async def fetch(play: Play) -> str:
 
 
 async def accept(play: Play) -> str:
-    planned_on = (local_day(datetime.now(UTC)) + timedelta(days=7)).isoformat()
+    planned_on = (play.today + timedelta(days=7)).isoformat()
     taken = {"responsible": "Beratung MBE", "first_contact_planned_on": planned_on}
     await play.services.change(AWO_SYSTEM, "referral", _referral(play, "/accept"), taken)
-    await _city_reads(play, "received")
+    await city_reads(play, play.facts.referral, "received")
     return "nimmt an. Fragt die Stadt jetzt nach, liest sie nur: „eingegangen“"
 
 
 async def start(play: Play) -> str:
-    today = local_day(datetime.now(UTC)).isoformat()
-    await play.services.change(AWO_COUNSELLOR, "referral", _referral(play, "/start"), {"first_contact_on": today})
-    await _city_reads(play, "received")
+    begun = {"first_contact_on": play.today.isoformat()}
+    await play.services.change(AWO_COUNSELLOR, "referral", _referral(play, "/start"), begun)
+    await city_reads(play, play.facts.referral, "received")
     return "führt das erste Gespräch"
 
 
 async def allow_feedback(play: Play) -> str:
-    wanted = _consent(AWO_COUNSELLOR.unit, CITY_CLERK.unit, "feedback-status", [])
+    wanted = signed(play.now, "feedback-status", AWO_COUNSELLOR.unit, CITY_CLERK.unit)
     path = f"/v1/referrals/{play.facts.referral}/consents"
     await play.services.change(AWO_COUNSELLOR, "intake", path, wanted)
     return "fragt die Person; sie erlaubt, dass die Stadt den Stand erfährt"
@@ -112,9 +100,7 @@ async def allow_feedback(play: Play) -> str:
 
 async def change_hours(play: Play) -> str:
     path, state = f"/v1/offers/{play.facts.caritas_offer}", {**CARITAS_OFFER, "schedule": NEW_HOURS}
-    await play.services.change(
-        CARITAS_COORDINATOR, "referral", path, state, method="PUT", if_match=play.facts.caritas_etag
-    )
+    await play.services.replace(CARITAS_COORDINATOR, "referral", path, state)
     return f"ändert die Öffnungszeiten von „{CARITAS_OFFER['name']}“"
 
 
@@ -145,62 +131,5 @@ async def read_foreign_referral(play: Play) -> str:
     return "fragt nach der Vermittlung und nach der Person: Gibt es für das Jobcenter nicht (404)"
 
 
-async def take_back_awos_offer(play: Play) -> str:
-    await play.services.change(AWO_SYSTEM, "referral", f"/v1/offers/{play.facts.awo_offer}/withdraw")
-    return "nimmt das Angebot dieser Vorführung zurück"
-
-
-async def take_back_caritas_offer(play: Play) -> str:
-    await play.services.change(CARITAS_COORDINATOR, "referral", f"/v1/offers/{play.facts.caritas_offer}/withdraw")
-    return "nimmt das Angebot dieser Vorführung zurück"
-
-
-async def look_through_streams(play: Play) -> str:
-    """Nobody heard more than was expected, and nobody read about the person what only the gate hands out."""
-    await play.must_have_heard_all()
-    heard = [event for listener in play.listeners.values() for event in listener.heard]
-    for secret in (NAME, PHONE):
-        if leaks := [event for event in heard if secret.encode() in event.raw]:
-            raise Unexpected("keine Angabe zur Person in einer Nachricht", f"eine in {leaks[0].type}")
-    return f"prüft die {len(heard)} Nachrichten aller Partner: keine zu viel, nirgends Name oder Telefon"
-
-
-async def count(play: Play) -> str:
-    """Reporting counts a moment after the others were told; it is asked until it has."""
-    deadline = time.monotonic() + COUNTED_WITHIN_SECONDS
-    while True:
-        found = await play.services.look(CITY_CLERK, "reporting", "/v1/compliance")
-        lacking = _lacking(play.facts.counted_before, _counted(found))
-        if not lacking:
-            play.facts.compliance = found
-            return f"rechnet aus den Ereignissen, was von der Vereinbarung {found['year']} getan ist"
-        if time.monotonic() > deadline:
-            raise Unexpected(f"mindestens {lacking}", f"{_counted(found)}")
-        await asyncio.sleep(0.05)
-
-
-def _counted(compliance: dict[str, Any]) -> dict[str, int]:
-    return {each["id"]: each["done"] for each in compliance["clauses"] if each["done"] is not None}
-
-
-def _lacking(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    """What the clauses should have reached by now and have not."""
-    wanted = {clause: before.get(clause, 0) + added for clause, added in ADDED.items()}
-    return {clause: done for clause, done in wanted.items() if now.get(clause, 0) < done}
-
-
-def _consent(from_unit: str, to_unit: str, scope: str, categories: list[str]) -> dict[str, Any]:
-    until = datetime.now(UTC) + CONSENT_HOLDS
-    one = {"from_unit": from_unit, "to_unit": to_unit, "scope": scope, "data_categories": categories}
-    consents = [{**one, "valid_until": until.isoformat()}]
-    return {"consents": consents, "notice": NOTICE, "interpreter": INTERPRETER, "form": "paper"}
-
-
 def _referral(play: Play, more: str = "") -> str:
     return f"/v1/referrals/{play.facts.referral}{more}"
-
-
-async def _city_reads(play: Play, state: str) -> None:
-    seen = await play.services.look(CITY_CLERK, "referral", _referral(play))
-    if seen["state"] != state:
-        raise Unexpected(f"dass {CITY} den Stand {state} liest", seen["state"])

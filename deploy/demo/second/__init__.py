@@ -1,0 +1,1 @@
+"""The second part: what comes between, from an announced change to a training."""
