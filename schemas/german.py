@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from schemas.codes import Accessibility, Concern, ServiceType
+from schemas.directory import Capacity
 
 NEEDS: Mapping[Concern, str] = {
     Concern.LANGUAGE_COURSE: "Sprachkurs",
@@ -41,4 +42,11 @@ ACCESSIBILITY: Mapping[Accessibility, str] = {
     Accessibility.VISION: "Hilfe für blinde und sehbehinderte Menschen",
     Accessibility.PLAIN_LANGUAGE: "Leichte Sprache",
     Accessibility.OTHER: "anderes",
+}
+
+CAPACITIES: Mapping[Capacity, str] = {
+    Capacity.CAPACITY: "Plätze frei",
+    Capacity.WAITLIST: "Warteliste",
+    Capacity.NO_CAPACITY: "keine Plätze frei",
+    Capacity.ADDITIONAL_ASSESSMENT_REQUIRED: "Plätze nach Klärung im Einzelfall",
 }

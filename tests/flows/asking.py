@@ -438,6 +438,7 @@ TRAININGS = {
     "POST /v1/training-needs/{training_need_id}/close": Way(done_to(a_need, "close", {}), AWO),
     "GET /v1/trainings": Way(always("/v1/trainings")),
     "GET /v1/trainings.ics": Way(always("/v1/trainings.ics")),
+    "GET /v1/offers.ics": Way(always("/v1/offers.ics")),
     "POST /v1/trainings": Way(an_offered_training, AWO, hidden=(403, "not-your-unit")),
     "GET /v1/trainings/{training_id}": Way(a_training, AWO),
     "PUT /v1/trainings/{training_id}": Way(a_training, AWO),

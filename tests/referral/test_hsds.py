@@ -11,7 +11,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from schemas.codes import Accessibility, Concern, ServiceType
-from schemas.german import ACCESSIBILITY, NEEDS, SERVICE_TYPES
+from schemas.directory import Capacity
+from schemas.german import ACCESSIBILITY, CAPACITIES, NEEDS, SERVICE_TYPES
 from tests.referral.builders import AWO, CARITAS_MBE, CITY, JOBCENTER, Lotse, a_contact, is_problem
 from tests.referral.test_offers import HOURS, PLACE
 
@@ -88,6 +89,34 @@ async def test_a_service_says_what_the_offer_says(lotse: Lotse) -> None:
     assert (shown["organization"]["name"], shown["program"]["name"]) != ("", "")
 
 
+async def test_whether_there_are_places_is_an_alert_a_word_and_where_there_are_none_a_number(
+    standards: Path, lotse: Lotse
+) -> None:
+    """HSDS counts places, units do not: only none is a number. An offer of which nothing was said says nothing."""
+    silent = await lotse.offer()
+    said: list[tuple[dict[str, Any], str | None, list[int]]] = [
+        ({"capacity": "capacity"}, None, []),
+        ({"capacity": "waitlist", "expected_from": "2099-02-01"}, "Warteliste; wieder ab 01.02.2099", [0]),
+        ({"capacity": "no-capacity"}, "keine Plätze frei", [0]),
+        ({"capacity": "additional-assessment-required"}, "Plätze nach Klärung im Einzelfall", []),
+    ]
+    terms = {each["code"]: each["id"] for each in (await read(lotse, "taxonomy_terms", per_page=200))["contents"]}
+    ids = []
+    for body, alert, available in said:
+        ids.append(await lotse.offer())
+        assert (await lotse.send("PUT", f"/v1/offers/{ids[-1]}/capacity", body)).status_code == 200
+        shown = await read(lotse, f"services/{ids[-1]}")
+        check(standards, "service", shown)
+        assert (shown.get("alert"), [each["available"] for each in shown.get("capacities", [])]) == (alert, available)
+        assert body["capacity"] in {each["taxonomy_term"]["code"] for each in shown["attributes"]}
+        found = await read(lotse, "services", taxonomy_term_id=terms[body["capacity"]])
+        assert [each["id"] for each in found["contents"]] == [ids[-1]]
+    shown = await read(lotse, f"services/{silent}")
+    assert shown.keys().isdisjoint({"alert", "capacities"})
+    [places] = [each["id"] for each in (await read(lotse, "taxonomies"))["contents"] if each["name"] == "Freie Plätze"]
+    assert [each["id"] for each in (await read(lotse, "services", taxonomy_id=places))["contents"]] == ids
+
+
 async def test_a_reader_of_changes_learns_of_withdrawals(lotse: Lotse) -> None:
     """Otherwise what is gone would stay in its copy for ever."""
     gone, stays = await lotse.offer(), await lotse.offer()
@@ -161,5 +190,10 @@ async def test_ids_stay_the_same(lotse: Lotse) -> None:
 
 def test_every_code_has_its_german_name() -> None:
     """Or a term would be missing from its list."""
-    for codes, names in ((Concern, NEEDS), (ServiceType, SERVICE_TYPES), (Accessibility, ACCESSIBILITY)):
+    for codes, names in (
+        (Concern, NEEDS),
+        (ServiceType, SERVICE_TYPES),
+        (Accessibility, ACCESSIBILITY),
+        (Capacity, CAPACITIES),
+    ):
         assert {str(each) for each in names} == set(codes.writable())  # type: ignore[attr-defined]

@@ -186,12 +186,13 @@ async def _offers(
 def _wanted(context: Context, asked: AskedOffers, with_location: bool) -> Wanted | None:
     """None where an id is asked for that means nothing here: nothing has it."""
     state: Json = {}
+    capacity: Json = {}
     taxonomy: Taxonomy | None = None
     if asked.taxonomy_term_id is not None:
         term = hsds.TERMS.get(asked.taxonomy_term_id)
         if term is None:
             return None
-        state = _having(term)
+        state, capacity = ({}, {"capacity": term.code}) if term.taxonomy is Taxonomy.CAPACITY else (_having(term), {})
     if asked.taxonomy_id is not None:
         taxonomy = next((each for each in Taxonomy if hsds.taxonomy_id(each) == asked.taxonomy_id), None)
         if taxonomy is None:
@@ -202,11 +203,13 @@ def _wanted(context: Context, asked: AskedOffers, with_location: bool) -> Wanted
     return Wanted(
         modified_after=asked.modified_after,
         state=state,
+        capacity=capacity,
         partner=partner,
         text=asked.search,
         with_needs=taxonomy is Taxonomy.NEEDS,
         with_accessibility=taxonomy is Taxonomy.ACCESSIBILITY,
         with_location=with_location,
+        with_capacity=taxonomy is Taxonomy.CAPACITY,
     )
 
 

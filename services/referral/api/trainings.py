@@ -30,13 +30,12 @@ from services.referral.api.directory import DatedView, IncludeInactive
 from services.referral.api.requests import After, Limit, Nothing, Running
 from services.referral.commands import trainings
 from services.referral.model.trainings import Training, attendance_of, registrations_of
-from services.referral.paper.calendar import trainings_as_calendar
+from services.referral.paper.calendar import CALENDAR, trainings_as_calendar
 
 router = APIRouter(prefix="/v1/trainings", tags=["trainings"])
 
 OFFER, REGISTER = "offer-trainings", "register-for-trainings"
 READING, WRITING = allowed("read-trainings"), allowed(OFFER)
-CALENDAR = "text/calendar; charset=utf-8"
 
 Act: TypeAlias = Callable[[Connection, datetime], Awaitable[Training | Refusal]]
 ActOn: TypeAlias = Callable[[Connection, Training, datetime], Awaitable[Training | Refusal]]

@@ -11,10 +11,11 @@ from uuid import UUID, uuid5
 
 from schemas import ContactState, OfferState, UnitId, partner_of
 from schemas.codes import Code, OfferStatus
-from schemas.german import ACCESSIBILITY, NEEDS, SERVICE_TYPES
+from schemas.directory import Capacity
+from schemas.german import ACCESSIBILITY, CAPACITIES, NEEDS, SERVICE_TYPES
 from schemas.hsds import Location, Schedule
 from schemas.partner_file import PartnerFile, Partners
-from services.referral.model.directory import Entry
+from services.referral.model.directory import WITHOUT_PLACES, Entry
 
 VERSION = "3.1"
 STATE_PROVINCE, COUNTRY = "RP", "DE"
@@ -29,6 +30,7 @@ class Taxonomy(StrEnum):
     NEEDS = "needs"
     SERVICE_TYPES = "service-types"
     ACCESSIBILITY = "accessibility"
+    CAPACITY = "capacity"
 
 
 class Term(NamedTuple):
@@ -48,6 +50,7 @@ _TAXONOMIES: Mapping[Taxonomy, tuple[str, Mapping[Any, str]]] = {
     Taxonomy.NEEDS: ("Was Menschen brauchen", NEEDS),
     Taxonomy.SERVICE_TYPES: ("Art des Dienstes", SERVICE_TYPES),
     Taxonomy.ACCESSIBILITY: ("Zugänglichkeit", ACCESSIBILITY),
+    Taxonomy.CAPACITY: ("Freie Plätze", CAPACITIES),
 }
 
 
@@ -124,6 +127,7 @@ def service(
         "eligibility_description": said.eligibility_description,
         "minimum_age": said.minimum_age,
         "maximum_age": said.maximum_age,
+        "alert": _alert(offer),
         "assured_date": offer.assured_on.isoformat(),
         "last_modified": offer.changed_at.isoformat(),
     }
@@ -170,6 +174,7 @@ def _nested(offer: Entry[OfferState], partners: Partners, contacts: Sequence[Ent
         "schedules": _schedules(offer),
         "service_at_locations": [place] if place else [],
         "contacts": [_contact(each) for each in contacts],
+        "capacities": list(_capacities(offer)),
         "required_documents": [
             {"id": str(made_id(offer.id, "document", number)), "document": each} for number, each in documents
         ],
@@ -231,10 +236,34 @@ def _contact(contact: Entry[ContactState]) -> Json:
     return _without_gaps(shown | {"phones": _phones(contact.id, said.phone)})
 
 
+def _alert(offer: Entry[OfferState]) -> str | None:
+    """That there are no places, or not without more ado; None where there are, or where the unit has not said."""
+    said = offer.capacity
+    if said is None or said.capacity in (None, Capacity.CAPACITY):
+        return None
+    word = CAPACITIES[said.capacity]
+    return word if said.expected_from is None else f"{word}; wieder ab {said.expected_from:%d.%m.%Y}"
+
+
+def _capacities(offer: Entry[OfferState]) -> Iterator[Json]:
+    """HSDS counts places. Units say whether there are any, so that only none is a number."""
+    said = offer.capacity
+    if said is not None and said.capacity in WITHOUT_PLACES:
+        yield {
+            "id": str(made_id(offer.id, "capacity")),
+            "unit": {"id": str(made_id("unit", "places")), "name": "Plätze"},
+            "available": 0,
+            "description": CAPACITIES[said.capacity],
+            "updated": offer.changed_at.isoformat(),
+        }
+
+
 def _attributes(offer: Entry[OfferState]) -> Iterator[Json]:
     said = offer.state
     words = [(Taxonomy.SERVICE_TYPES, said.service_type), *((Taxonomy.NEEDS, each) for each in said.needs)]
     words += [(Taxonomy.ACCESSIBILITY, each) for each in (said.location.accessibility if said.location else ())]
+    if offer.capacity is not None and offer.capacity.capacity is not None:
+        words.append((Taxonomy.CAPACITY, offer.capacity.capacity))
     for taxonomy, code in words:
         term = TERMS[made_id("taxonomy_term", taxonomy, code)]
         yield {

@@ -16,17 +16,19 @@ from services.referral.store.directory import entry_of_row
 class Wanted:
     """Which offers. Withdrawn ones only for a reader that asks what has changed, who must learn that they are gone.
 
-    state: what an offer's state must contain; partner: whose; text: in name or description, whatever the case;
-    with_needs, with_accessibility, with_location: that it says any.
+    state, capacity: what an offer's state, and what is said of its places, must contain; partner: whose; text: in name
+    or description, whatever the case; with_needs, with_accessibility, with_location, with_capacity: that it says any.
     """
 
     modified_after: datetime | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
+    capacity: Mapping[str, Any] = field(default_factory=dict)
     partner: str | None = None
     text: str | None = None
     with_needs: bool = False
     with_accessibility: bool = False
     with_location: bool = False
+    with_capacity: bool = False
 
 
 _WHERE = r"""
@@ -38,6 +40,8 @@ _WHERE = r"""
     and (not $5 or state -> 'needs' ->> 0 is not null)
     and (not $6 or state -> 'location' -> 'accessibility' ->> 0 is not null)
     and (not $7 or state ->> 'location' is not null)
+    and coalesce(capacity, '{}') @> $8::jsonb
+    and (not $9 or capacity ->> 'capacity' is not null)
     """
 
 
@@ -50,7 +54,7 @@ async def count(conn: Connection, wanted: Wanted) -> int:
 
 async def page(conn: Connection, wanted: Wanted, skip: int, limit: int) -> Sequence[Entry[OfferState]]:
     """Some of them, the earliest published first."""
-    statement = f"select * from referral.entry where {_WHERE} order by entry_id offset $8 limit $9"  # noqa: S608 - the same
+    statement = f"select * from referral.entry where {_WHERE} order by entry_id offset $10 limit $11"  # noqa: S608 - the same
     rows = await conn.fetch(statement, *_arguments(wanted), skip, limit)
     return [entry_of_row(OFFERS, row) for row in rows]
 
@@ -84,6 +88,8 @@ def _arguments(wanted: Wanted) -> tuple[Any, ...]:
         wanted.with_needs,
         wanted.with_accessibility,
         wanted.with_location,
+        dict(wanted.capacity),
+        wanted.with_capacity,
     )
 
 
