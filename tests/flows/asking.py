@@ -387,6 +387,17 @@ DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"
 DIRECTORY["PUT /v1/contacts/{contact_id}/person"] = Way(entry(KINDS[1], "person"), AWO)
 
 
+async def an_import(_referral: Running) -> Ask:
+    """Offers of AWO's; whoever is of another partner says that they are its own."""
+
+    def ask(unit: str) -> Request:
+        own = AWO if unit.startswith("awo-rheinland/") else unit
+        package = {"version": "3.1", "services": []}
+        return Request("/v1/offers/import", {"unit": own, "package": package, "dry_run": False})
+
+    return ask
+
+
 async def a_need(referral: Running) -> Ask:
     """A need of AWO's; whoever is of another partner says that it is its own."""
     place = f"{trainings.NEEDS}/{await trainings.stated(Lotse(referral), unit=AWO)}"
@@ -507,7 +518,15 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
     "referral": {
         **{
             f"GET /hsds/{path}": Way(always(f"/hsds/{path}"))
-            for path in ("", "services", "organizations", "service_at_locations", "taxonomies", "taxonomy_terms")
+            for path in (
+                "",
+                "package",
+                "services",
+                "organizations",
+                "service_at_locations",
+                "taxonomies",
+                "taxonomy_terms",
+            )
         },
         "GET /hsds/services/{service_id}": Way(an_offer_of("services")),
         "GET /hsds/service_at_locations/{place_id}": Way(an_offer_of("service_at_locations")),
@@ -518,6 +537,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "GET /hsds/taxonomy_terms/{term_id}": Way(always(f"/hsds/taxonomy_terms/{min(hsds.TERMS)}")),
         "POST /v1/slips": own("/v1/slips", {"places": ["jugendamt"], "language": "ar"}),
         "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
+        "POST /v1/offers/import": Way(an_import, AWO),
         **DIRECTORY,
         **TRAININGS,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.

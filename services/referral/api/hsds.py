@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, StringConstraints
 
-from schemas import OfferState
+from schemas import OfferState, UnitId
 from schemas.partner_file import PartnerFile
 from services.chassis import db
 from services.chassis.api import Answer, respond
 from services.chassis.context import Context
 from services.chassis.permissions import allowed
-from services.chassis.problems import NOT_FOUND, Problem, documented
+from services.chassis.problems import NOT_FOUND, Problem, Refusal, documented
 from services.referral.api.requests import Running
 from services.referral.model import hsds
 from services.referral.model.directory import OFFERS, Entry
@@ -26,6 +26,8 @@ from services.referral.store.hsds import Wanted
 router = APIRouter(prefix="/hsds", tags=["hsds"])
 PROFILE = "https://docs.openreferral.org/en/3.1/"
 _READING, _PROBLEMS = allowed("read-offers"), documented(401, 403, 422)
+MOST_IN_PACKAGE = 1000
+TOO_MANY = Refusal(422, "too-many-offers", f"These are more than {MOST_IN_PACKAGE}; name a unit.", field="unit")
 _ONE_PROBLEMS = documented(401, 403, 404, 422)
 
 
@@ -56,6 +58,12 @@ class About(BaseModel):
     version: str
     profile: str
     openapi_url: str
+
+
+class Package(About):
+    """Many services in one file, in the order in which they were published."""
+
+    services: list[Record]
 
 
 class Asked(BaseModel):
@@ -96,7 +104,25 @@ class AskedTerms(Asked):
 @router.get("/", **_READING, responses=documented(401, 403))
 async def about() -> About:
     """Say which version of HSDS this is."""
+    return _about()
+
+
+def _about() -> About:
     return About(version=hsds.VERSION, profile=PROFILE, openapi_url="/openapi.json")
+
+
+@router.get("/package", **_READING, response_model=Package, responses=_PROBLEMS)
+async def package(
+    context: Running, unit: Annotated[UnitId | None, Query(description="whose offers; left out: all")] = None
+) -> Response:
+    """Give the public offers as one package, each with all that HSDS nests; `POST /v1/offers/import` takes it."""
+    wanted = Wanted(state={} if unit is None else {"unit": unit})
+    async with context.database.reading() as conn:
+        offers = await store.page(conn, wanted, 0, MOST_IN_PACKAGE + 1)
+    if len(offers) > MOST_IN_PACKAGE:
+        raise Problem(TOO_MANY)
+    services = [Record.model_validate(each) for each in await _services(context, offers, full=True)]
+    return respond(Answer(Package(**_about().model_dump(), services=services)))
 
 
 @router.get("/services", **_READING, response_model=Page, responses=_PROBLEMS)

@@ -5,12 +5,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from schemas import CapacityState, OfferState
+from schemas import CapacityState, OfferState, UnitId
 from schemas.calendar import local_day
 from schemas.codes import READER
 from schemas.directory import AnnouncedAct
 from services.chassis.db import Connection
-from services.referral.model.directory import ContactPerson, Entry, Filter, Kind, Pending, State
+from services.referral.model.directory import OFFERS, ContactPerson, Entry, Filter, Kind, Pending, State
 from services.referral.model.opening import is_open, minute_of_the_week
 from services.referral.model.working_days import is_public_holiday
 
@@ -120,6 +120,24 @@ async def entries_after(
             break
         after = entries[-1].id
     return found[:limit]
+
+
+async def offers_with(
+    conn: Connection, unit: UnitId, ids: Collection[UUID]
+) -> tuple[Mapping[UUID, Entry[OfferState]], Collection[UUID]]:
+    """A unit's offers that are not withdrawn and any offer that has one of these ids; which ids are no offer's."""
+    rows = await conn.fetch(
+        """
+        select * from referral.entry
+        where entry_id = any($1) or kind = $2 and withdrawn_at is null and state @> $3
+        order by entry_id
+        """,
+        list(ids),
+        OFFERS.name,
+        {"unit": unit},
+    )
+    offers = {row["entry_id"]: entry_of_row(OFFERS, row) for row in rows if row["kind"] == OFFERS.name}
+    return offers, {row["entry_id"] for row in rows} - offers.keys()
 
 
 def _is_open(entry: Entry[Any], moment: datetime) -> bool:
