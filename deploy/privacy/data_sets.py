@@ -117,7 +117,7 @@ DATA_SETS = (
         "Weiterleitungen",
         {
             "intake": "intake.referral",
-            "referral": "referral.referral referral.erased_case",
+            "referral": "referral.referral referral.draft referral.erased_case",
             "notifier": "notifier.erased_case",
         },
         "ratsuchende Personen (unter einer Nummer)",
@@ -126,8 +126,9 @@ DATA_SETS = (
         CONSENT,
         BOTH,
         "die beiden Stellen; die übergebende nur, was die Person erlaubt",
-        "bis zur Löschung der Person, danach 35 Tage; dass es den Fall gab und gelöscht wurde, bleibt als Nummer",
-        "forget-erased-cases, forget-erased-persons",
+        "bis zur Löschung der Person, danach 35 Tage; dass es den Fall gab und gelöscht wurde, bleibt als Nummer. Ein "
+        "Entwurf, bis er gesendet wird, längstens 30 Tage und nie länger als die Person",
+        "forget-erased-cases, forget-erased-persons, forget-drafts",
     ),
     DataSet(
         "Zusammenarbeit in Einzelfällen",

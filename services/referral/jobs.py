@@ -16,8 +16,9 @@ from services.referral.commands.assuring import REMINDED_BEFORE, remind
 from services.referral.commands.clocks import run_clock, terms_of
 from services.referral.commands.consents import case_key
 from services.referral.model.directory import ASSURED_KINDS, KINDS, AnnouncedKind, AsOf
+from services.referral.model.drafts import KEPT as DRAFTS_KEPT
 from services.referral.resources import resources_of
-from services.referral.store import cooperations, directory, referrals
+from services.referral.store import cooperations, directory, drafts, referrals
 from services.referral.store.clocks import clocks_due
 from services.referral.store.directory import Due
 
@@ -72,6 +73,7 @@ def jobs(context: Context) -> Sequence[Job]:
         _run_clocks(context),
         forget_erased_cases(ERASED_KEPT, referrals.cases_erased_before, referrals.forget_case),
         FORGET_COOPERATIONS,
+        FORGET_DRAFTS,
     ]
 
 
@@ -102,3 +104,14 @@ async def _forget(conn: Connection, found: tuple[CooperationId, CaseId], _now: d
 
 
 FORGET_COOPERATIONS = Job("forget-cooperations", timedelta(hours=1), _over, _key_of_case, _forget)
+
+
+async def _unsent(conn: Connection, now: datetime, limit: int) -> Sequence[tuple[ReferralId, CaseId]]:
+    return await drafts.made_before(conn, now - DRAFTS_KEPT, limit)
+
+
+async def _forget_draft(conn: Connection, found: tuple[ReferralId, CaseId], _now: datetime) -> None:
+    await drafts.delete_draft(conn, found[0])
+
+
+FORGET_DRAFTS = Job("forget-drafts", timedelta(hours=1), _unsent, _key_of_case, _forget_draft)

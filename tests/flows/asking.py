@@ -271,6 +271,25 @@ async def a_request(referral: Running) -> Ask:
     return lambda unit: Request("/v1/referrals", {"case_ref": reference(referral, unit, case_id), "offer_id": offer_id})
 
 
+async def a_new_draft(referral: Running) -> Ask:
+    case_id = a_case()
+    return lambda unit: Request("/v1/drafts", {"case_ref": reference(referral, unit, case_id)})
+
+
+def a_draft(act: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Prepare:
+    """A draft of the City for AWO, for a person who consents."""
+
+    async def prepare(referral: Running) -> Ask:
+        lotse, case_id = Lotse(referral), a_case()
+        await referral.feed(referrals.a_consent(case_id))
+        prepared = {"case_ref": lotse.case_ref(case_id), "offer_id": await lotse.offer()}
+        answer = await lotse.post("/v1/drafts", prepared, unit=CITY, role="clerk")
+        place = f"/v1/drafts/{answer.json()['referral_id']}{act}"
+        return lambda _unit: Request(place, body, dict(headers or {}))
+
+    return prepare
+
+
 def a_referral(act: str, *before: str) -> Prepare:
     """A referral of the City to AWO, after these acts."""
 
@@ -541,6 +560,12 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         **DIRECTORY,
         **TRAININGS,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.
+        "POST /v1/drafts": Way(a_new_draft),
+        "GET /v1/drafts": own("/v1/drafts"),
+        "GET /v1/drafts/{referral_id}": Way(a_draft("")),
+        "PUT /v1/drafts/{referral_id}": Way(a_draft("", {"own_number": "7"}, {"If-Match": '"1"'})),
+        "POST /v1/drafts/{referral_id}/discard": Way(a_draft("/discard", {})),
+        "POST /v1/drafts/{referral_id}/send": Way(a_draft("/send", {})),
         "POST /v1/referrals": Way(a_request, hidden=(409, "no-consent")),
         "GET /v1/referrals": own("/v1/referrals?role=sent"),
         "GET /v1/referrals/{referral_id}": Way(shown_referral),

@@ -4,6 +4,7 @@ from services.referral.api import (
     capacity,
     contact_person,
     cooperations,
+    drafts,
     hsds,
     offer_hours,
     packages,
@@ -29,5 +30,6 @@ ROUTERS = (
     slips.router,
     referrals.router,
     worklists.router,
+    drafts.router,
     cooperations.router,
 )

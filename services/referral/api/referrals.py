@@ -40,7 +40,8 @@ from services.referral.api.requests import After, Limit, Nothing, Running, once_
 from services.referral.api.showing import case_ref, views
 from services.referral.commands import referrals
 from services.referral.commands.consents import case_key
-from services.referral.commands.referrals import Doing, Wanted
+from services.referral.commands.referrals import Doing
+from services.referral.model.drafts import Wanted
 from services.referral.model.referrals import Act, Referral
 from services.referral.resources import resources_of
 from services.referral.store import referrals as store

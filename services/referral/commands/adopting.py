@@ -41,7 +41,7 @@ from services.referral.model.deadlines import Deadline
 from services.referral.model.directory import CONTACTS, OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
 from services.referral.model.trainings import TRAININGS
-from services.referral.store import clocks, cooperations, directory, referrals, trainings
+from services.referral.store import clocks, cooperations, directory, drafts, referrals, trainings
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -103,6 +103,8 @@ async def adopt_requested(conn: Connection, received: Received[ReferralRequested
             based_on=said.based_on,
         )
         await referrals.insert_referral(conn, referral)
+    # What was sent since the backup is no draft any more.
+    await drafts.delete_draft(conn, said.referral_id)
     return True
 
 

@@ -7,7 +7,7 @@ from schemas import CaseEvent, ConsentSigned, Event, Received
 from services.chassis import identity, outbox
 from services.chassis.db import Connection
 from services.referral.model.cases import FEEDBACK, Cases
-from services.referral.store import consents, cooperations, referrals
+from services.referral.store import consents, cooperations, drafts, referrals
 
 
 async def load(conn: Connection, events: Sequence[Received[Event]]) -> Cases:
@@ -28,6 +28,7 @@ async def save(conn: Connection, cases: Cases, now: datetime) -> None:
     # First what is dropped: a consent that ended after the erasure leaves its tombstone all the same.
     if cases.newly_erased:
         await consents.forget_consents(conn, cases.newly_erased, now)
+        await drafts.forget_drafts(conn, cases.newly_erased)
     if cases.changed_consents:
         await consents.save_consents(conn, cases.changed_consents)
     if cases.moved_referrals:

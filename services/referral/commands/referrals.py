@@ -25,6 +25,7 @@ from services.chassis.problems import NOT_FOUND, Refusal
 from services.referral.commands import clocks, consents
 from services.referral.model.consents import Direction
 from services.referral.model.directory import OFFERS, Entry, can_be_used
+from services.referral.model.drafts import Wanted
 from services.referral.model.insight import OVER, Insight, insight, is_closed_quietly
 from services.referral.model.referrals import (
     ACTS,
@@ -89,17 +90,6 @@ async def lacks_consent(conn: Connection, case_id: CaseId, offer_id: OfferId, fr
         return False
     direction = Direction(case_id, from_unit, offer.unit)
     return await consents.known_consent(conn, direction, Scope.TRANSFER, now) is None
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Whom to refer to which offer; `based_on`: from which referral this goes on; `number`: the sender's own."""
-
-    case_id: CaseId
-    offer_id: OfferId
-    from_unit: UnitId
-    based_on: ReferralId | None = None
-    number: str | None = None
 
 
 async def request(
