@@ -406,17 +406,6 @@ DIRECTORY["PUT /v1/offers/{offer_id}/capacity"] = Way(entry(KINDS[0], "capacity"
 DIRECTORY["PUT /v1/contacts/{contact_id}/person"] = Way(entry(KINDS[1], "person"), AWO)
 
 
-async def an_import(_referral: Running) -> Ask:
-    """Offers of AWO's; whoever is of another partner says that they are its own."""
-
-    def ask(unit: str) -> Request:
-        own = AWO if unit.startswith("awo-rheinland/") else unit
-        package = {"version": "3.1", "services": []}
-        return Request("/v1/offers/import", {"unit": own, "package": package, "dry_run": False})
-
-    return ask
-
-
 async def a_need(referral: Running) -> Ask:
     """A need of AWO's; whoever is of another partner says that it is its own."""
     place = f"{trainings.NEEDS}/{await trainings.stated(Lotse(referral), unit=AWO)}"
@@ -556,11 +545,15 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "GET /hsds/taxonomy_terms/{term_id}": Way(always(f"/hsds/taxonomy_terms/{min(hsds.TERMS)}")),
         "POST /v1/slips": own("/v1/slips", {"places": ["jugendamt"], "language": "ar"}),
         "POST /v1/routing": Way(always("/v1/routing", {"age": 30, "status": "eu-eea"})),
-        "POST /v1/offers/import": Way(an_import, AWO),
+        "POST /v1/offers/import": Way(
+            always("/v1/offers/import", {"unit": AWO, "package": {"version": "3.1", "services": []}, "dry_run": False}),
+            AWO,
+            hidden=(403, "not-your-unit"),
+        ),
         **DIRECTORY,
         **TRAININGS,
         # Nothing tells apart another's case, one that does not exist, and one without a consent.
-        "POST /v1/drafts": Way(a_new_draft),
+        "POST /v1/drafts": Way(a_new_draft, farthest=Relation.OWN_UNIT),
         "GET /v1/drafts": own("/v1/drafts"),
         "GET /v1/drafts/{referral_id}": Way(a_draft("")),
         "PUT /v1/drafts/{referral_id}": Way(a_draft("", {"own_number": "7"}, {"If-Match": '"1"'})),

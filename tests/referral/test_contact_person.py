@@ -26,8 +26,8 @@ async def name(lotse: Lotse, place: str, body: Any, *, unit: str = AWO, **header
     return await lotse.send("PUT", f"{place}/person", body, unit=unit, **headers)
 
 
-async def is_kept(lotse: Lotse) -> bool:
-    """Whether the name stands anywhere in the service's database."""
+async def is_kept(lotse: Lotse, name: str = NAME) -> bool:
+    """Whether a name stands anywhere in the service's database."""
     tables = await lotse.running.rows(
         "select table_schema || '.' || table_name as name from information_schema.tables"
         " where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')"
@@ -35,7 +35,7 @@ async def is_kept(lotse: Lotse) -> bool:
     for table in tables:
         [found] = await lotse.running.rows(
             f"select count(*) as times from {table['name']} as t where t::text like $1",  # noqa: S608 - a table's name
-            f"%{NAME}%",
+            f"%{name}%",
         )
         if found["times"]:
             return True

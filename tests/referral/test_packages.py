@@ -18,6 +18,7 @@ from services.referral.model.directory import OFFERS, Entry
 from services.referral.model.hsds_package import Package, state_of
 from tests.harness import ROOT
 from tests.referral.builders import AWO, CARITAS_MBE, CITY, Lotse, a_contact, an_offer, is_problem
+from tests.referral.test_contact_person import is_kept
 from tests.referral.test_hsds import FULL, check
 from tests.referral.test_offer_hours import schedules
 
@@ -198,6 +199,16 @@ async def test_what_is_not_kept_is_named(lotse: Lotse) -> None:
         "services.phones.type",
         "services.phones: all but the first",
     ]
+
+
+async def test_what_is_not_kept_stands_nowhere(lotse: Lotse) -> None:
+    """Neither in a table nor in an event, whatever it is called."""
+    secret = "Samira Al-Beispiel"
+    service = {**SERVICE, "contacts": [{"id": str(uuid4()), "name": secret}], "person": {"name": secret}}
+    said = await found(await bring(lotse, package_of(service, made_by=secret)))
+    assert said["not_taken"] == ["made_by", "services.contacts", "services.person"]
+    assert secret not in str(await lotse.running.published())
+    assert not await is_kept(lotse, secret)
 
 
 HOURS = SERVICE["schedules"][0]

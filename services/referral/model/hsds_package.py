@@ -144,7 +144,8 @@ class Package(_Said):
     @property
     def not_taken(self) -> list[str]:
         """Which fields stand in it that Lotse does not keep, in the order of the alphabet; places in lists left out."""
-        return sorted({"services." + name for each in self.services for name in _not_taken_of(each)})
+        beside = [name for name in self.model_extra or {} if name not in _ABOUT]
+        return sorted({*beside, *("services." + name for each in self.services for name in _not_taken_of(each))})
 
 
 def state_of(
@@ -201,6 +202,8 @@ _ONE_OF: Mapping[type[_Said], Sequence[str]] = {
     SaidService: ("phones", "service_at_locations"),
     SaidLocation: ("addresses",),
 }
+_ABOUT = frozenset({"profile", "openapi_url"})
+"""Say what the package is, and nothing of the offers."""
 _DERIVED = frozenset({"link_id", "link_entity", "dtstart", "until", "wkst", "id"})
 """Follow from the rest: nothing is lost without them."""
 
