@@ -10,8 +10,8 @@ from typing import Annotated
 
 from schemas.codes import READER_ONLY, Code, Scope
 from schemas.envelope import CaseEvent
-from schemas.ids import ConsentId, CooperationId, StepId, UnitId
-from schemas.visibility import Party, Shared
+from schemas.ids import ConsentId, CooperationId, HouseholdId, StepId, UnitId
+from schemas.visibility import Pairwise, Party, Shared
 
 
 class CooperationState(Code, grows=True, unknown=READER_ONLY):
@@ -138,6 +138,18 @@ class CooperationDeclined(CooperationEvent, type="lotse.cooperation.declined.v1"
     """A unit does not take part."""
 
     reason: Annotated[DeclineReason, Shared(needs=Scope.COOPERATION)]
+
+
+class CooperationLinked(CooperationEvent, type="lotse.cooperation.linked.v1", audience=PARTICIPANTS):
+    """The proposer says to which household the person belongs from now on; whom anybody named as case lead is void."""
+
+    household_id: Annotated[HouseholdId, Pairwise]
+
+
+class CooperationLeadNamed(CooperationEvent, type="lotse.cooperation.lead_named.v1", audience=PARTICIPANTS):
+    """A participant says which of them should lead the case; the lead is agreed when all name the same one."""
+
+    lead: Annotated[UnitId, Shared]
 
 
 class CooperationMeetingPlanned(CooperationEvent, type="lotse.cooperation.meeting_planned.v1", audience=PARTICIPANTS):

@@ -17,6 +17,7 @@ TrainingNeedId = NewType("TrainingNeedId", UUID)
 TrainingId = NewType("TrainingId", UUID)
 CooperationId = NewType("CooperationId", UUID)
 StepId = NewType("StepId", UUID)
+HouseholdId = NewType("HouseholdId", UUID)
 EventId = NewType("EventId", UUID)
 
 SLUG = "[a-z0-9]+(?:-[a-z0-9]+)*"

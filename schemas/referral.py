@@ -24,8 +24,8 @@ from schemas.codes import (
     TakenBackReason,
 )
 from schemas.envelope import CaseEvent
-from schemas.ids import ConsentId, OfferId, PartnerSlug, ReferralId, UnitId, partner_of
-from schemas.visibility import Party, Shared
+from schemas.ids import ConsentId, HouseholdId, OfferId, PartnerSlug, ReferralId, UnitId, partner_of
+from schemas.visibility import Pairwise, Party, Shared
 
 BOTH = frozenset({Party.SENDER, Party.RECIPIENT})
 
@@ -53,6 +53,15 @@ class ReferralRequested(ReferralEvent, type="lotse.referral.requested.v1", audie
     offer_id: Annotated[OfferId, Shared]
     based_on: ReferralId | None = None
     """The referral that this one goes on from; who else was asked is not the recipient's to know."""
+
+
+class ReferralLinked(ReferralEvent, type="lotse.referral.linked.v1", audience={Party.RECIPIENT}):
+    """The person belongs to a household from now on, and to no other that the same unit spoke of before.
+
+    Told is which household by the recipient's own reference, never who else is in it.
+    """
+
+    household_id: Annotated[HouseholdId, Pairwise]
 
 
 class ReferralReceived(ReferralEvent, type="lotse.referral.received.v1", audience=BOTH):

@@ -117,11 +117,12 @@ DATA_SETS = (
         "Weiterleitungen",
         {
             "intake": "intake.referral",
-            "referral": "referral.referral referral.draft referral.erased_case",
+            "referral": "referral.referral referral.draft referral.household referral.erased_case",
             "notifier": "notifier.erased_case",
         },
         "ratsuchende Personen (unter einer Nummer)",
-        "von welcher an welche Stelle, Stand, Gründe und Ergebnis als Kürzel, Tage",
+        "von welcher an welche Stelle, Stand, Gründe und Ergebnis als Kürzel, Tage; welche weitergeleiteten Personen "
+        "ein Haushalt sind, als Nummer",
         "Weiterleitung und, mit eigener Einwilligung, Rückmeldung",
         CONSENT,
         BOTH,

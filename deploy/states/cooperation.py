@@ -6,13 +6,14 @@ from pydantic import BaseModel
 
 from deploy.states.tables import table
 from schemas.cooperation import CooperationState
-from services.referral.api.cooperation_bodies import Declining, Ending, Meeting, NewStep, TakingPart
+from services.referral.api.cooperation_bodies import Declining, Ending, Meeting, NamingLead, NewStep, TakingPart
 from services.referral.model.cooperations import PERMITTED, Act, Part
 
 WRITTEN = "<!-- written by `python -m deploy.states` from services/referral/model/cooperations.py -->"
 BODIES: Mapping[Act, type[BaseModel]] = {
     Act.AGREE: TakingPart,
     Act.DECLINE: Declining,
+    Act.NAME_LEAD: NamingLead,
     Act.PLAN_MEETING: Meeting,
     Act.PLAN_STEP: NewStep,
     Act.END: Ending,

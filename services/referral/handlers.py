@@ -18,7 +18,9 @@ from schemas import (
     CooperationEvent,
     CooperationJoined,
     CooperationLapsed,
+    CooperationLeadNamed,
     CooperationLeft,
+    CooperationLinked,
     CooperationMeetingPlanned,
     CooperationProposed,
     CooperationStepDone,
@@ -39,6 +41,7 @@ from schemas import (
     ReferralEvent,
     ReferralExpired,
     ReferralFailed,
+    ReferralLinked,
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
@@ -160,6 +163,16 @@ async def on_own_attended(conn: Connection, received: Received[TrainingAttended]
     return await adopting.adopt_attended(conn, received)
 
 
+async def on_own_linked(conn: Connection, received: Received[ReferralLinked], _now: datetime) -> bool:
+    """To which household a referred person belongs, which a restored database has forgotten."""
+    return await adopting.adopt_linked(conn, received)
+
+
+async def on_own_cooperation_linked(conn: Connection, received: Received[CooperationLinked], _now: datetime) -> bool:
+    """The same, as the proposer of a cooperation said it."""
+    return await adopting.adopt_cooperation_linked(conn, received)
+
+
 async def on_own_proposed(conn: Connection, received: Received[CooperationProposed], _now: datetime) -> bool:
     """A cooperation that a restored database has forgotten."""
     return await adopting.adopt_proposed(conn, received)
@@ -230,12 +243,15 @@ ADOPTION = Adoption(
         ReferralExpired: on_own_moved,
         ReferralEnteredInError: on_own_moved,
         InformationCounted: on_own_counted,
+        ReferralLinked: on_own_linked,
         ReferralReminded: on_own_reminded,
         ReferralStatusShared: on_own_shared,
         CooperationProposed: on_own_proposed,
         CooperationAgreed: on_own_cooperation,
         CooperationJoined: on_own_cooperation,
         CooperationDeclined: on_own_cooperation,
+        CooperationLinked: on_own_cooperation_linked,
+        CooperationLeadNamed: on_own_cooperation,
         CooperationMeetingPlanned: on_own_cooperation,
         CooperationStepPlanned: on_own_cooperation,
         CooperationStepDone: on_own_cooperation,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from schemas import CaseId, new_id
+from schemas import CaseId, ReferralLinked, new_id
 from schemas.permissions import Relation
 from services.referral.model import hsds
 from tests.harness import REFERRAL, ROOT, Running
@@ -321,6 +321,21 @@ async def numbered_referral(referral: Running) -> Ask:
     return lambda _unit: Request(f"/v1/referrals/{referral_id}/number", {"own_number": "17"})
 
 
+async def a_household(referral: Running) -> Ask:
+    """Two persons whom the City refers to AWO."""
+    lotse, cases = Lotse(referral), [a_case(), a_case()]
+    for case_id in cases:
+        await lotse.referral(case_id)
+    return lambda unit: Request("/v1/households", {"case_refs": [reference(referral, unit, each) for each in cases]})
+
+
+async def a_known_household(referral: Running) -> Ask:
+    said = (await a_household(referral))(CITY)
+    await Lotse(referral).post(said.path, said.body, unit=CITY, role="clerk")
+    *_, last = [each for each in await Lotse(referral).told() if isinstance(each, ReferralLinked)]
+    return lambda unit: Request(f"/v1/households/{reference(referral, unit, last.household_id)}")
+
+
 async def a_proposal(referral: Running) -> Ask:
     case_id = a_case()
     await referral.feed(working_together.together(case_id, CITY, AWO))
@@ -571,6 +586,8 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "PUT /v1/referrals/{referral_id}/number": Way(numbered_referral),
         "POST /v1/referrals/{referral_id}/dismiss": Way(a_referral("dismiss")),
         "GET /v1/worklists/{worklist}": own("/v1/worklists/waiting-for-us"),
+        "POST /v1/households": Way(a_household, hidden=(409, "nothing-under-way")),
+        "GET /v1/households/{household_ref}": Way(a_known_household),
         "POST /v1/cooperations": Way(a_proposal, hidden=(409, "no-consent")),
         "GET /v1/cooperations": own("/v1/cooperations"),
         "GET /v1/cooperations/{cooperation_id}": Way(a_cooperation("")),
@@ -580,6 +597,7 @@ WAYS: Mapping[str, Mapping[str, Way]] = {
         "POST /v1/cooperations/{cooperation_id}/decline": Way(
             a_cooperation("decline", {"reason": "other"}, agreed=False)
         ),
+        "POST /v1/cooperations/{cooperation_id}/lead": Way(a_cooperation("lead", {"unit": CITY})),
         "POST /v1/cooperations/{cooperation_id}/meeting": Way(
             a_cooperation("meeting", {"meets_on": working_together.SOON})
         ),

@@ -15,6 +15,7 @@ from schemas import (
     ConsentRevoked,
     ConsentWithdrawn,
     ContactPublished,
+    HouseholdId,
     OfferChanged,
     OfferId,
     OfferPublished,
@@ -30,6 +31,7 @@ from schemas import (
     ReferralExpired,
     ReferralFailed,
     ReferralId,
+    ReferralLinked,
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
@@ -81,6 +83,7 @@ class Story:
         self.case_id = case_id or CaseId(new_id())
         self.referral_id = ReferralId(new_id())
         self.offer_id = OfferId(new_id())
+        self.household_id = HouseholdId(new_id())
         self.transfer = ConsentId(new_id())
         self.status = ConsentId(new_id())
         self.outcome = ConsentId(new_id())
@@ -145,6 +148,10 @@ class Story:
         return ReferralRequested(
             **self._referral(CITY, ReferralState.REQUESTED), consent_id=self.transfer, offer_id=self.offer_id, **more
         )
+
+    def linked(self) -> ReferralLinked:
+        """The City says to which household the person belongs."""
+        return ReferralLinked(**self._referral(CITY, ReferralState.REQUESTED), household_id=self.household_id)
 
     def received(self, **more: Any) -> ReferralReceived:
         """The request reached AWO."""

@@ -17,9 +17,12 @@ from schemas import (
     CooperationEvent,
     CooperationId,
     CooperationJoined,
+    CooperationLeadNamed,
     CooperationLeft,
+    CooperationLinked,
     CooperationProposed,
     CooperationStepPlanned,
+    HouseholdId,
     PersonErased,
     StepId,
     UnitId,
@@ -82,6 +85,14 @@ class Table:
         """A step is agreed."""
         step = {"step_id": StepId(new_id()), "kind": StepKind.FORM_HELP, "due_on": date(2030, 1, 1)}
         return CooperationStepPlanned(**self._said(unit), **step, done_by=unit)
+
+    def linked(self, household_id: HouseholdId, units: tuple[UnitId, ...] = ALL_UNITS) -> CooperationLinked:
+        """AWO says to which household the person belongs."""
+        return CooperationLinked(**self._said(PROPOSER, units), household_id=household_id)
+
+    def named(self, unit: UnitId = PROPOSER) -> CooperationLeadNamed:
+        """One of them wants the Jobcenter to lead the case."""
+        return CooperationLeadNamed(**self._said(unit), lead=ASKED)
 
     def declined(self, unit: UnitId = ASKED) -> CooperationDeclined:
         """One of them does not take part."""
@@ -223,3 +234,31 @@ async def test_what_ends_while_the_clock_runs_is_looked_at_when_it_is_told(notif
     await notifier.move_clock(timedelta(days=400))
     await tell(notifier, table.planned())
     assert await heard(notifier, JOBCENTER) == ["cooperation.proposed"]
+
+
+async def test_a_household_is_told_to_each_by_a_reference_of_its_own(notifier: Running) -> None:
+    """And to nobody who may not hear the proposer, nor to whom it is not meant."""
+    table, household_id = Table(), HouseholdId(new_id())
+    await notifier.feed(table.allow(PROPOSER, ASKED), table.allow(PROPOSER, ASKED_TOO, valid_until=YESTERDAY))
+    await tell(notifier, table.proposed(), table.linked(household_id))
+    assert await heard(notifier, CARITAS) == await heard(notifier, AWO) == []
+    *_, linked = await stream(notifier, JOBCENTER)
+    assert linked.data.keys() == {"case_ref", "cooperation_id", "unit", "household_ref"}
+    assert linked.data["household_ref"] == notifier.reference(JOBCENTER, household_id)
+    await notifier.feed(table.allow(PROPOSER, ASKED_TOO))
+    await tell(notifier, table.linked(household_id, (PROPOSER, ASKED)))
+    assert await heard(notifier, CARITAS) == []
+    await tell(notifier, table.linked(household_id))
+    [linked] = await stream(notifier, CARITAS)
+    assert linked.data["household_ref"] == notifier.reference(CARITAS, household_id)
+
+
+async def test_whom_a_unit_names_as_lead_hears_who_may_hear_the_unit(notifier: Running) -> None:
+    """Like all else it says."""
+    table = Table()
+    star = [way for way in permutations(ALL_UNITS, 2) if PROPOSER in way]
+    await notifier.feed(*(table.allow(*way) for way in star))
+    await tell(notifier, table.proposed(), table.named(ASKED))
+    assert await heard(notifier, CARITAS) == ["cooperation.proposed"]
+    [named] = await stream(notifier, AWO)
+    assert (named.type, named.data["lead"]) == ("lotse.cooperation.lead_named.v1", ASKED)

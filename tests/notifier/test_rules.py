@@ -17,6 +17,7 @@ ACTS = (
     "consent",
     "feedback",
     "requested",
+    "linked",
     "received",
     "accepted",
     "rejected",

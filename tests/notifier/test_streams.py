@@ -116,6 +116,19 @@ async def test_a_reminder_is_the_services_alone(notifier: Running) -> None:
     assert (await heard(notifier, AWO)).count("referral.reminded") == 1
 
 
+async def test_a_household_is_told_to_the_service_while_it_may_have_the_person(notifier: Running) -> None:
+    """By its own reference, and never who else belongs to it; not to the sender, whose own word it is."""
+    story, without = Story(), Story()
+    await notifier.feed(story.consent(), story.feedback(), story.requested(), story.linked(), without.linked())
+    *_, linked = await stream(notifier, AWO)
+    assert linked.type == "lotse.referral.linked.v1"
+    assert linked.data.keys() == {"case_ref", "referral_id", "from_unit", "to_unit", "household_ref"}
+    assert linked.data["household_ref"] == notifier.reference(AWO, story.household_id)
+    await notifier.feed(story.withdrawn(), story.linked())
+    assert (await heard(notifier, AWO)).count("referral.linked") == 1
+    assert "referral.linked" not in await heard(notifier, CITY)
+
+
 async def test_after_an_error_nobody_hears_of_the_referral_any_more(notifier: Running) -> None:
     """Whoever knew of it is told, with or without a consent; what comes late is not."""
     story, unknown = Story(), Story()

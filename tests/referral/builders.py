@@ -31,7 +31,9 @@ from schemas.codes import (
     RevocationReason,
     Scope,
 )
-from tests.harness import Running
+from services.chassis.keys import Key, lock_keys
+from services.referral.handlers import ADOPTION
+from tests.harness import REFERRAL, Running, received
 
 CITY, AWO = UnitId("stadt-koblenz/integration"), UnitId("awo-rheinland/mbe")
 CARITAS_MBE, CARITAS_JMD = UnitId("caritas-koblenz/mbe"), UnitId("caritas-koblenz/jmd")
@@ -228,6 +230,17 @@ def facts_of(act: str) -> dict[str, Any]:
         "cancel": {"reason": "person-declined"},
         "annul": {"reason": "wrong-person"},
     }.get(act, {})
+
+
+async def adopt(lotse: Lotse, events: list[Event]) -> list[bool]:
+    """Hand a service its own events, as the recovery does."""
+    taken = []
+    for event in events:
+        async with lotse.running.context.database.transaction() as conn:
+            await lock_keys(conn, [Key(event.topic, event.key)])
+            adopting = ADOPTION.events[type(event)]
+            taken.append(await adopting(conn, received(event, source=REFERRAL), datetime.now(UTC)))
+    return taken
 
 
 def is_problem(answer: httpx2.Response, status: int, code: str, field: str | None = None) -> bool:

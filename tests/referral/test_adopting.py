@@ -7,27 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from schemas import Event, Topic
+from schemas import Topic
 from services.chassis.keys import Key, lock_keys
 from services.referral.app import SERVICE
 from services.referral.commands.announcing import take_effect
-from services.referral.handlers import ADOPTION
 from services.referral.model import directory
 from tests.conftest import CreateDatabase
 from tests.flows.asking import KINDS, Kind
-from tests.harness import REFERRAL, received, running
-from tests.referral.builders import AWO, Lotse, a_contact
-
-
-async def adopt(lotse: Lotse, events: list[Event]) -> list[bool]:
-    """Hand a service its own events, as the recovery does."""
-    taken = []
-    for event in events:
-        async with lotse.running.context.database.transaction() as conn:
-            await lock_keys(conn, [Key(event.topic, event.key)])
-            adopting = ADOPTION.events[type(event)]
-            taken.append(await adopting(conn, received(event, source=REFERRAL), datetime.now(UTC)))
-    return taken
+from tests.harness import running
+from tests.referral.builders import AWO, Lotse, a_contact, adopt
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path)

@@ -34,12 +34,13 @@ NOON = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 WITHDRAWN = CooperationEndReason.CONSENT_WITHDRAWN
 STATES = [state for state in CooperationState if state is not CooperationState.UNKNOWN]
 UNIT_OF = {Part.PROPOSER: AWO, Part.ASKED: CITY, Part.TAKING_PART: JOBCENTER, Part.OUT: CARITAS_MBE}
+WORK = {"name-lead", "plan-meeting", "plan-step", "do-step", "drop-step"}
 ALLOWED = {
     ("proposed", "proposer"): {"end"},
     ("proposed", "asked"): {"agree", "decline"},
-    ("agreed", "proposer"): {"plan-meeting", "plan-step", "do-step", "drop-step", "end"},
+    ("agreed", "proposer"): WORK | {"end"},
     ("agreed", "asked"): {"agree", "decline"},
-    ("agreed", "taking-part"): {"plan-meeting", "plan-step", "do-step", "drop-step", "end"},
+    ("agreed", "taking-part"): WORK | {"end"},
 }
 
 
@@ -134,7 +135,7 @@ def test_nobody_sees_what_was_said_by_whom_it_may_not_hear(
 ) -> None:
     """Whoever reads, whatever consents hold; its own words it sees as long as it was there."""
     cooperation = every_part()
-    named = tuple(replace(each, responsible=f"Team {each.unit}") for each in cooperation.participants)
+    named = tuple(replace(each, responsible=f"Team {each.unit}", lead=JOBCENTER) for each in cooperation.participants)
     cooperation = replace(cooperation, participants=named, meets_on=NOON.date(), meeting_planned_by=planner)
     seen = seen_by(cooperation, unit, heard - {unit}).cooperation
     is_working = cooperation.part(unit) in (Part.PROPOSER, Part.TAKING_PART)
@@ -142,6 +143,7 @@ def test_nobody_sees_what_was_said_by_whom_it_may_not_hear(
     assert (seen.meets_on is not None) == (planner in may_know)
     for before, after in zip(cooperation.participants, seen.participants, strict=True):
         assert (after.responsible is not None) == (before.unit in may_know)
+        assert (after.lead is not None) == (before.unit in may_know)
         if before.state is ParticipantState.AGREED and before.unit not in {*may_know, AWO}:
             assert after.state is ParticipantState.ASKED
 

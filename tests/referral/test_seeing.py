@@ -36,7 +36,7 @@ WAYS = {
     ("accept", "start", "cancel"): "ended",
 }
 TOLD = {"referral_id", "case_ref", "role", "from_unit", "to_unit", "offer_id", "requested_at", "state"}
-OWN = {"based_on", "own_number", "awaits_second_person"}
+OWN = {"based_on", "own_number", "household_ref", "awaits_second_person"}
 NOT_TOLD = (
     "error_reason",
     "responsible",
@@ -59,7 +59,7 @@ async def test_a_sender_without_consent_sees_what_it_was_told(lotse: Lotse) -> N
         assert "etag" not in answer.headers
         assert answer.json().keys() == TOLD | OWN | {"rejection_reason", "deadline", *NOT_TOLD}
         assert {answer.json()[name] for name in NOT_TOLD} == {None}
-        assert [answer.json()[name] for name in sorted(OWN)] == [False, None, None]
+        assert [answer.json()[name] for name in sorted(OWN)] == [False, None, None, None]
         assert (answer.json()["deadline"] is None) == (state != "requested")
 
 

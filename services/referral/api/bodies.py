@@ -1,7 +1,7 @@
 """What requests about referrals say, and how a referral is shown."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -26,6 +26,7 @@ from services.referral.model.insight import Insight, Standing
 from services.referral.model.referrals import Referral
 
 CaseRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+HouseholdRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 OwnNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ./_-]{0,59}$")]
 """A file number or the like; a name has no place in it."""
@@ -142,6 +143,7 @@ class ReferralView(BaseModel):
     requested_at: datetime
     based_on: ReferralId | None
     own_number: str | None
+    household_ref: HouseholdRef | None
     state: Standing
     rejection_reason: RejectionReason | None
     error_reason: ErrorReason | None
@@ -165,19 +167,28 @@ class ReferralPage(BaseModel):
     next: ReferralId | None
 
 
-def view(referral: Referral, party: Party, case_ref: str, number: str | None, known: Insight) -> ReferralView:
+class OwnRefs(NamedTuple):
+    """What a partner calls a referral's case, the household and the referral itself."""
+
+    case_ref: str
+    household_ref: str | None
+    number: str | None
+
+
+def view(referral: Referral, party: Party, refs: OwnRefs, known: Insight) -> ReferralView:
     """Show a referral to one of its parties."""
     is_sender = party is Party.SENDER
     return ReferralView(
         referral_id=referral.referral_id,
-        case_ref=case_ref,
+        case_ref=refs.case_ref,
         role="sent" if is_sender else "received",
         from_unit=referral.from_unit,
         to_unit=referral.to_unit,
         offer_id=referral.offer_id,
         requested_at=referral.requested_at,
         based_on=referral.based_on if is_sender else None,
-        own_number=number,
+        own_number=refs.number,
+        household_ref=refs.household_ref,
         state=known.standing,
         rejection_reason=known.rejection_reason,
         error_reason=known.error_reason,

@@ -10,8 +10,9 @@ from schemas import CooperationId, StepId, UnitId
 from schemas.calendar import Day
 from schemas.cooperation import CooperationEndReason, CooperationState, DeclineReason, StepKind, StepState
 from schemas.texts import ShortText
+from schemas.visibility import Reference
 from services.chassis.api import Body
-from services.referral.api.bodies import CaseRef
+from services.referral.api.bodies import CaseRef, HouseholdRef
 from services.referral.model.cooperation_insight import Seen
 from services.referral.model.cooperations import Part, Participant
 
@@ -38,6 +39,12 @@ class Declining(Body):
     """Why your unit does not take part."""
 
     reason: DeclineReason
+
+
+class NamingLead(Body):
+    """Which participant should lead the case; in a household the cases of all members for whom your unit works."""
+
+    unit: UnitId
 
 
 class Meeting(Body):
@@ -72,6 +79,7 @@ class ParticipantView(BaseModel):
     unit: UnitId
     state: Literal["asked", "agreed", "declined", "left"]
     responsible: str | None
+    names_as_lead: UnitId | None
 
 
 class StepView(BaseModel):
@@ -88,15 +96,18 @@ class StepView(BaseModel):
 class CooperationView(BaseModel):
     """A cooperation as far as the reader may know of it; null for what it may not know, or what is not there.
 
-    Who has not agreed yet, or is out, sees who was asked by whom and its own part, and nothing else.
+    Who has not agreed yet, or is out, sees who was asked by whom and its own part, and nothing else. `case_lead`: whom
+    all who take part have named, as far as the reader hears them.
     """
 
     cooperation_id: CooperationId
     case_ref: CaseRef
+    household_ref: HouseholdRef | None
     part: Part
     proposed_at: datetime
     state: CooperationState | None
     participants: list[ParticipantView]
+    case_lead: UnitId | None
     meets_on: date | None
     steps: list[StepView]
     end_reason: CooperationEndReason | None
@@ -109,16 +120,18 @@ class CooperationPage(BaseModel):
     next: CooperationId | None
 
 
-def view(known: Seen, unit: UnitId, case_ref: str) -> CooperationView:
-    """Show one of its units what it may know."""
+def view(known: Seen, unit: UnitId, reference: Reference) -> CooperationView:
+    """Show one of its units what it may know; `reference` makes its partner's own."""
     seen = known.cooperation
     return CooperationView(
         cooperation_id=seen.cooperation_id,
-        case_ref=case_ref,
+        case_ref=reference(seen.case_id),
+        household_ref=None if seen.household_id is None else reference(seen.household_id),
         part=seen.part(unit) or Part.OUT,
         proposed_at=seen.proposed_at,
         state=known.state,
         participants=[_participant(each) for each in seen.participants],
+        case_lead=seen.case_lead if known.state is CooperationState.AGREED else None,
         meets_on=seen.meets_on,
         steps=[
             StepView(
@@ -137,7 +150,12 @@ def view(known: Seen, unit: UnitId, case_ref: str) -> CooperationView:
 
 def _participant(each: Participant) -> ParticipantView:
     return ParticipantView.model_validate(
-        {"unit": each.unit, "state": each.state.value, "responsible": each.responsible}
+        {
+            "unit": each.unit,
+            "state": each.state.value,
+            "responsible": each.responsible,
+            "names_as_lead": each.lead,
+        }
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from services.referral.api.cooperation_bodies import (
     Declining,
     Ending,
     Meeting,
+    NamingLead,
     NewCooperation,
     NewStep,
     TakingPart,
@@ -42,6 +44,7 @@ router = APIRouter(prefix="/v1/cooperations", tags=["cooperations"])
 PROPOSE, READ, TAKE_PART = "propose-cooperation", "read-cooperations", "take-part-in-cooperation"
 _ACT_PROBLEMS = documented(400, 401, 403, 404, 409, 412, 422)
 
+Touched: TypeAlias = Callable[[Connection, Cooperation, UnitId], Awaitable[Sequence[Cooperation]]]
 Do: TypeAlias = Callable[[Connection, Cooperation, UnitId, datetime], Awaitable[Cooperation | Refusal]]
 
 
@@ -118,6 +121,24 @@ async def decline_cooperation(change: Changing, cooperation_id: UUID, body: Decl
     return await _do(change, cooperation_id, do)
 
 
+@router.post("/{cooperation_id}/lead", **allowed(TAKE_PART), response_model=CooperationView, responses=_ACT_PROBLEMS)
+async def name_case_lead(change: Changing, cooperation_id: UUID, body: NamingLead) -> Response:
+    """Say which of you should lead the case; agreed when all who take part name the same, until somebody does not."""
+    locked: set[CaseId] = set()
+
+    async def touched(conn: Connection, cooperation: Cooperation, unit: UnitId) -> Sequence[Cooperation]:
+        found = await cooperations.of_one_household(conn, cooperation, unit)
+        locked.update(each.case_id for each in found)
+        return found
+
+    async def do(conn: Connection, cooperation: Cooperation, unit: UnitId, now: datetime) -> Cooperation | Refusal:
+        found = await cooperations.of_one_household(conn, cooperation, unit)
+        together = [each for each in found if each.case_id in locked]
+        return await cooperations.name_lead(conn, together, unit, body.unit, now)
+
+    return await _do(change, cooperation_id, do, touched)
+
+
 @router.post("/{cooperation_id}/meeting", **allowed(TAKE_PART), response_model=CooperationView, responses=_ACT_PROBLEMS)
 async def plan_meeting(change: Changing, cooperation_id: UUID, body: Meeting) -> Response:
     """Set the day on which you meet; a later one takes its place."""
@@ -178,12 +199,19 @@ async def end_cooperation(change: Changing, cooperation_id: UUID, body: Ending) 
     return await _do(change, cooperation_id, do)
 
 
-async def _do(change: Change, cooperation_id: UUID, do: Do) -> Response:
+async def _alone(_conn: Connection, cooperation: Cooperation, _unit: UnitId) -> Sequence[Cooperation]:
+    return [cooperation]
+
+
+async def _do(change: Change, cooperation_id: UUID, do: Do, touched: Touched = _alone) -> Response:
+    """touched: which cooperations `do` may write, to lock their cases."""
     unit = unit_of(change.caller, change.context)
 
     async def keys(conn: Connection) -> Sequence[Key] | Refusal:
         found = await cooperations.own_part(conn, CooperationId(cooperation_id), change.caller, TAKE_PART)
-        return found if isinstance(found, Refusal) else [case_key(found.case_id)]
+        if isinstance(found, Refusal):
+            return found
+        return [case_key(each.case_id) for each in await touched(conn, found, unit)]
 
     async def act(conn: Connection, now: datetime) -> Answer | Refusal:
         found = await cooperations.own_part(conn, CooperationId(cooperation_id), change.caller, TAKE_PART)
@@ -215,7 +243,7 @@ async def _view(
     conn: Connection, context: Context, partner: str, cooperation: Cooperation, unit: UnitId, now: datetime
 ) -> Answer:
     [seen] = await cooperations.seen(conn, [cooperation], unit, now)
-    shown = view(seen, unit, context.references.reference(partner, cooperation.case_id))
+    shown = view(seen, unit, partial(context.references.reference, partner))
     return Answer(shown, version=version_of(shown))
 
 
@@ -244,6 +272,6 @@ async def list_cooperations(
     async with context.database.reading() as conn:
         found = await store.cooperations_with(conn, unit, beyond, limit + 1)
         page = await cooperations.seen(conn, found[:limit], unit, await db.now(conn))
-    items = [view(each, unit, context.references.reference(caller.partner, each.cooperation.case_id)) for each in page]
+    items = [view(each, unit, partial(context.references.reference, caller.partner)) for each in page]
     await note_access(context.database, caller, READ, [each.case_ref for each in items])
     return CooperationPage(items=items, next=items[-1].cooperation_id if len(found) > limit else None)

@@ -10,6 +10,7 @@ from schemas import (
     CapacityState,
     ContactPersonChanged,
     CooperationEvent,
+    CooperationLinked,
     CooperationProposed,
     DirectoryEvent,
     Event,
@@ -22,6 +23,7 @@ from schemas import (
     ReferralEnteredInError,
     ReferralEvent,
     ReferralFailed,
+    ReferralLinked,
     ReferralPutOnHold,
     ReferralRejected,
     ReferralReminded,
@@ -41,7 +43,7 @@ from services.referral.model.deadlines import Deadline
 from services.referral.model.directory import CONTACTS, OFFERS, Entry, Kind, Pending, State
 from services.referral.model.referrals import Act, Referral, SharedStatus, moved, stamped, told
 from services.referral.model.trainings import TRAININGS
-from services.referral.store import clocks, cooperations, directory, drafts, referrals, trainings
+from services.referral.store import clocks, cooperations, directory, drafts, households, referrals, trainings
 
 Facts = dict[str, Any]
 FACTS: Mapping[type[Event], Callable[[Received[Any], Referral], Facts]] = {
@@ -136,6 +138,26 @@ async def adopt_shared(conn: Connection, received: Received[ReferralStatusShared
         return False
     shared = told(replace(referral, last_shared=SharedStatus(said.status, said.outcome)))
     await referrals.note_shared(conn, [shared])
+    return True
+
+
+async def adopt_linked(conn: Connection, received: Received[ReferralLinked]) -> bool:
+    """Remember to which household the unit that referred says the person belongs; False where it is not known."""
+    said = received.data
+    if await referrals.find_referral(conn, said.referral_id) is None:
+        return False
+    await households.put_members(conn, said.from_unit, said.household_id, [said.case_id])
+    return True
+
+
+async def adopt_cooperation_linked(conn: Connection, received: Received[CooperationLinked]) -> bool:
+    """Remember to which household the proposer says the person belongs; False where the cooperation is not known."""
+    said = received.data
+    known = await cooperations.find_cooperation(conn, said.cooperation_id)
+    if known is None:
+        return False
+    await households.put_members(conn, known.proposer, said.household_id, [said.case_id])
+    await cooperations.save_cooperations(conn, [applied(known, said)], received.time)
     return True
 
 

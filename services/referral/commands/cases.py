@@ -7,7 +7,7 @@ from schemas import CaseEvent, ConsentSigned, Event, Received
 from services.chassis import identity, outbox
 from services.chassis.db import Connection
 from services.referral.model.cases import FEEDBACK, Cases
-from services.referral.store import consents, cooperations, drafts, referrals
+from services.referral.store import consents, cooperations, drafts, households, referrals
 
 
 async def load(conn: Connection, events: Sequence[Received[Event]]) -> Cases:
@@ -29,6 +29,7 @@ async def save(conn: Connection, cases: Cases, now: datetime) -> None:
     if cases.newly_erased:
         await consents.forget_consents(conn, cases.newly_erased, now)
         await drafts.forget_drafts(conn, cases.newly_erased)
+        await households.forget_members(conn, cases.newly_erased)
     if cases.changed_consents:
         await consents.save_consents(conn, cases.changed_consents)
     if cases.moved_referrals:

@@ -1,6 +1,6 @@
 """The life of a cooperation; the case is locked by the caller."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -10,10 +10,12 @@ from schemas import (
     CooperationDeclined,
     CooperationEvent,
     CooperationId,
+    CooperationLeadNamed,
     CooperationMeetingPlanned,
     CooperationStepDone,
     CooperationStepDropped,
     CooperationStepPlanned,
+    HouseholdId,
     StepId,
     UnitId,
     partner_of,
@@ -37,12 +39,14 @@ from services.referral.model.cooperations import (
     begun,
     ending,
     is_over_for_want,
+    link,
     over,
     permits,
     proposal,
     work,
 )
 from services.referral.store import cooperations as store
+from services.referral.store import households
 
 UNKNOWN_UNIT = Refusal(422, "unit-unknown", "No partner of the agreement has this unit.", field="units")
 SAME_PARTNER = Refusal(422, "same-partner", "Name units of other partners, one of each.", field="units")
@@ -61,6 +65,12 @@ NO_CONSENT_TO_TELL = Refusal(
     409, "no-consent", "No COOPERATION consent that holds now lets your unit tell this to the others; record one first."
 )
 NOT_TAKING_PART = Refusal(409, "not-taking-part", "Name a unit that takes part.", field="unit")
+NOT_LEADING = Refusal(
+    409,
+    "not-taking-part",
+    "Name a unit that takes part, in a household for each member for whom yours does.",
+    field="unit",
+)
 NOT_YOUR_STEP = Refusal(
     403, "not-your-step", "Only the unit whose step this is says that it is done; who planned it may drop it too."
 )
@@ -96,7 +106,11 @@ async def propose(
         asked[unit] = consent_id
     event = proposal(cooperation_id, wanted.case_id, wanted.proposer, asked)
     made = _with_responsible(begun(event, now), wanted.proposer, wanted.responsible)
-    return await _tell(conn, made, [event], now)
+    household_id = await households.household_of(conn, wanted.proposer, wanted.case_id)
+    if household_id is None:
+        return await _tell(conn, made, [event], now)
+    linked = link(made, household_id)
+    return await _tell(conn, applied(made, linked), [event, linked], now)
 
 
 async def lacks_consent_to_ask(conn: Connection, wanted: Proposed, now: datetime) -> bool:
@@ -170,6 +184,61 @@ async def plan_meeting(
         return refused
     event = work(CooperationMeetingPlanned, cooperation, unit, meets_on=meets_on)
     return await _tell(conn, applied(cooperation, event), [event], now)
+
+
+async def link_to(
+    conn: Connection, together: Sequence[Cooperation], household_id: HouseholdId, now: datetime
+) -> Sequence[CooperationEvent]:
+    """Bring open cooperations of one proposer to a household; returns what is to be told."""
+    told = [link(each, household_id) for each in together]
+    linked = [applied(each, event) for each, event in zip(together, told, strict=True)]
+    await store.save_cooperations(conn, linked, now)
+    return told
+
+
+async def knowing_household(
+    conn: Connection, together: Sequence[Cooperation], unit: UnitId, now: datetime
+) -> Sequence[Cooperation]:
+    """Those in which a unit has a part, and in which it may know of the household now."""
+    known = await seen(conn, [each for each in together if each.part(unit)], unit, now)
+    return [each.cooperation for each in known if each.cooperation.household_id is not None]
+
+
+async def of_one_household(conn: Connection, cooperation: Cooperation, unit: UnitId) -> Sequence[Cooperation]:
+    """A cooperation, and all others of its household in which a unit works: one case lead is named for them all."""
+    if cooperation.household_id is None:
+        return [cooperation]
+    found = await store.open_cooperations_in(conn, cooperation.proposer, cooperation.household_id)
+    others = (each for each in found if each.cooperation_id != cooperation.cooperation_id)
+    return [cooperation, *(each for each in others if permits(each, unit, Act.NAME_LEAD))]
+
+
+async def name_lead(
+    conn: Connection, together: Sequence[Cooperation], unit: UnitId, lead: UnitId, now: datetime
+) -> Cooperation | Refusal:
+    """Say who should lead the case, or a household's cases; returns the first of them.
+
+    together: one cooperation, or those of one household in which the unit works. The lead takes part in each.
+    """
+    named: list[Cooperation] = []
+    told: list[CooperationEvent] = []
+    for cooperation in together:
+        if refused := await _not_told(conn, cooperation, unit, Act.NAME_LEAD, now):
+            return refused
+        if lead != unit and lead not in await _known_at_work(conn, cooperation, unit, now):
+            return NOT_LEADING
+        event = work(CooperationLeadNamed, cooperation, unit, lead=lead)
+        named.append(applied(cooperation, event))
+        told.append(event)
+    await store.save_cooperations(conn, named, now)
+    await outbox.publish_all(conn, [(event, None) for event in told], at=now)
+    return named[0]
+
+
+async def _known_at_work(conn: Connection, cooperation: Cooperation, unit: UnitId, now: datetime) -> Collection[UnitId]:
+    """Who takes part as far as a unit may know."""
+    [known] = await seen(conn, [cooperation], unit, now)
+    return known.cooperation.those(ParticipantState.AGREED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from schemas import (
     OfferId,
     OfferState,
     Party,
+    ReferralEvent,
     ReferralId,
     UnitId,
     partner_of,
@@ -37,9 +38,9 @@ from services.referral.model.referrals import (
     steps,
     told,
 )
-from services.referral.model.telling import event_of
+from services.referral.model.telling import event_of, link_of
 from services.referral.model.working_days import due_at
-from services.referral.store import directory
+from services.referral.store import directory, households
 from services.referral.store import referrals as store
 
 NO_CONSENT = Refusal(
@@ -111,7 +112,10 @@ async def request(
     await store.insert_referral(conn, referral, wanted.number)
     if wanted.based_on is not None:
         await store.clear_sender_task(conn, wanted.based_on, from_unit)
-    await outbox.publish(conn, event_of(referral, partner_of(from_unit)), at=now)
+    told: list[ReferralEvent] = [event_of(referral, partner_of(from_unit))]
+    if (household_id := await households.household_of(conn, from_unit, case_id)) is not None:
+        told.append(link_of(referral, household_id))
+    await outbox.publish_all(conn, [(event, None) for event in told], at=now)
     return referral
 
 

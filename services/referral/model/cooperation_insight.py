@@ -22,14 +22,16 @@ def seen_by(cooperation: Cooperation, unit: UnitId, heard: Set[UnitId]) -> Seen:
     """Return a cooperation as far as one of its units may know it.
 
     heard: the units that a COOPERATION consent lets tell this one now. Who has not agreed yet, or is out, knows who
-    was asked by whom and its own part. Who takes part sees what it or a unit it hears has said. That somebody declined,
-    left or ended it needs no consent; why does.
+    was asked by whom and its own part; who was asked also the household, which is the proposer's word. Who takes part
+    sees what it or a unit it hears has said. That somebody declined, left or ended it needs no consent; why does.
     """
     is_working = cooperation.part(unit) in WORKING
     known = frozenset(heard | {unit}) if is_working else frozenset({unit})
     is_planned = cooperation.meeting_planned_by in known
+    hears_proposer = cooperation.proposer in heard | {unit} and cooperation.part(unit) is not Part.OUT
     seen = replace(
         cooperation,
+        household_id=cooperation.household_id if hears_proposer and cooperation.state in OPEN else None,
         participants=tuple(
             _participant(each, cooperation.proposer, known, is_working) for each in cooperation.participants
         ),
@@ -54,7 +56,7 @@ def _participant(each: Participant, proposer: UnitId, known: Set[UnitId], is_wor
         return each
     tells_its_state = each.unit == proposer or (is_working and each.state not in IN)
     state = each.state if tells_its_state else ParticipantState.ASKED
-    return replace(each, state=state, responsible=None)
+    return replace(each, state=state, responsible=None, lead=None)
 
 
 def _step(step: Step, known: Set[UnitId]) -> Step:

@@ -21,12 +21,15 @@ from schemas import (
     CooperationId,
     CooperationJoined,
     CooperationLapsed,
+    CooperationLeadNamed,
     CooperationLeft,
+    CooperationLinked,
     CooperationMeetingPlanned,
     CooperationProposed,
     CooperationStepDone,
     CooperationStepDropped,
     CooperationStepPlanned,
+    HouseholdId,
     PartnerSlug,
     StepId,
     UnitId,
@@ -40,6 +43,7 @@ class Act(StrEnum):
 
     AGREE = "agree"
     DECLINE = "decline"
+    NAME_LEAD = "name-lead"
     PLAN_MEETING = "plan-meeting"
     PLAN_STEP = "plan-step"
     DO_STEP = "do-step"
@@ -64,7 +68,7 @@ PROPOSED, AGREED, LAPSED, ENDED = (
     CooperationState.LAPSED,
     CooperationState.ENDED,
 )
-WORK = frozenset({Act.PLAN_MEETING, Act.PLAN_STEP, Act.DO_STEP, Act.DROP_STEP})
+WORK = frozenset({Act.NAME_LEAD, Act.PLAN_MEETING, Act.PLAN_STEP, Act.DO_STEP, Act.DROP_STEP})
 ANSWERS = frozenset({Act.AGREE, Act.DECLINE})
 
 PERMITTED: Mapping[tuple[CooperationState, Part], frozenset[Act]] = {
@@ -84,13 +88,15 @@ IN = frozenset({ParticipantState.ASKED, ParticipantState.AGREED})
 class Participant:
     """One unit's part. `responsible`: the function that takes part, for the participants alone.
 
-    `rests_on`: the consents between the proposer and this unit: there, and once it takes part, back.
+    `rests_on`: the consents between the proposer and this unit: there, and once it takes part, back. `lead`: whom it
+    has named as case lead.
     """
 
     unit: UnitId
     state: ParticipantState = ParticipantState.ASKED
     responsible: str | None = None
     rests_on: tuple[ConsentId, ...] = ()
+    lead: UnitId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Cooperation:
-    """One cooperation as it stands; the first participant proposed it."""
+    """One cooperation as it stands; the first participant proposed it. `household_id`: as the proposer said it."""
 
     cooperation_id: CooperationId
     case_id: CaseId
@@ -120,6 +126,7 @@ class Cooperation:
     meeting_planned_by: UnitId | None = None
     end_reason: CooperationEndReason | None = None
     ended_by: UnitId | None = None
+    household_id: HouseholdId | None = None
 
     @property
     def proposer(self) -> UnitId:
@@ -149,6 +156,14 @@ class Cooperation:
     def those(self, *states: ParticipantState) -> tuple[UnitId, ...]:
         """The units in one of these states."""
         return tuple(each.unit for each in self.participants if each.state in states)
+
+    @property
+    def case_lead(self) -> UnitId | None:
+        """The participant that all who take part have named; None as long as they have not."""
+        working = [each for each in self.participants if each.state is ParticipantState.AGREED]
+        named = {each.lead for each in working}
+        lead = next(iter(named)) if len(named) == 1 and len(working) > 1 else None
+        return lead if lead in self.those(ParticipantState.AGREED) else None
 
     def step(self, step_id: StepId) -> Step | None:
         """One agreed step; None where there is no such."""
@@ -196,6 +211,12 @@ def agreement(cooperation: Cooperation, unit: UnitId, rests_on: tuple[ConsentId,
 def work(event_class: type[CooperationEvent], cooperation: Cooperation, unit: UnitId, **facts: Any) -> CooperationEvent:
     """Something done by one who takes part, for those who do."""
     return event_class(**_about(cooperation, unit, cooperation.those(ParticipantState.AGREED)), **facts)
+
+
+def link(cooperation: Cooperation, household_id: HouseholdId) -> CooperationLinked:
+    """The proposer tells all others to which household the person belongs."""
+    about = _about(cooperation, cooperation.proposer, cooperation.those(*IN))
+    return CooperationLinked(**about, household_id=household_id)
 
 
 def ending(
@@ -280,6 +301,12 @@ def _settled(state: StepState) -> Callable[[Cooperation, Any], Cooperation]:
     return settle
 
 
+def _linked(cooperation: Cooperation, event: CooperationLinked) -> Cooperation:
+    """The lead is the household's: in another one it has to be agreed anew."""
+    parts = tuple(replace(each, lead=None) for each in cooperation.participants)
+    return replace(cooperation, participants=parts, household_id=event.household_id)
+
+
 def _over(state: CooperationState) -> Callable[[Cooperation, Any], Cooperation]:
     def end(cooperation: Cooperation, event: CooperationEnded | CooperationLapsed) -> Cooperation:
         return replace(cooperation, state=state, end_reason=event.reason, ended_by=event.unit)
@@ -292,6 +319,8 @@ _APPLY: Mapping[type[CooperationEvent], Callable[[Cooperation, Any], Cooperation
     CooperationJoined: _answered,
     CooperationDeclined: lambda before, event: _with(before, event.unit, state=ParticipantState.DECLINED),
     CooperationLeft: lambda before, event: _with(before, event.unit, state=ParticipantState.LEFT),
+    CooperationLinked: _linked,
+    CooperationLeadNamed: lambda before, event: _with(before, event.unit, lead=event.lead),
     CooperationMeetingPlanned: lambda before, event: replace(
         before, meets_on=event.meets_on, meeting_planned_by=event.unit
     ),

@@ -81,6 +81,12 @@ OVER: frozenset[Standing] = frozenset(
 """From where a party may refer onward; nothing goes on from what should never have existed."""
 
 
+UNDER_WAY: frozenset[Standing] = frozenset(
+    {Standing.REQUESTED, Standing.RECEIVED, Standing.ACCEPTED, Standing.IN_PROGRESS, Standing.ON_HOLD}
+)
+"""What goes on, as far as the party knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Insight:
     """What one party may know of a referral now; None for what it may not, or what is not there."""

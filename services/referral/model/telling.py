@@ -4,6 +4,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from schemas import (
+    HouseholdId,
     PartnerSlug,
     ReferralAcceptanceTakenBack,
     ReferralAccepted,
@@ -13,6 +14,7 @@ from schemas import (
     ReferralEvent,
     ReferralExpired,
     ReferralFailed,
+    ReferralLinked,
     ReferralPutOnHold,
     ReferralReceived,
     ReferralRejected,
@@ -21,6 +23,7 @@ from schemas import (
     ReferralResumed,
     ReferralStarted,
     ReferralStatusShared,
+    partner_of,
 )
 from schemas.codes import ContactLevel, EndMode, ReferralState, Scope
 from services.referral.model.deadlines import Deadline
@@ -104,6 +107,12 @@ def reminder_of(referral: Referral, deadline: Deadline, level: ContactLevel) -> 
     """Tell a service that something was due."""
     said = {"clock": deadline.clock, "level": level, "due_at": deadline.due_at}
     return ReferralReminded.model_validate({**_common(referral, None), **said})
+
+
+def link_of(referral: Referral, household_id: HouseholdId) -> ReferralLinked:
+    """Tell the service to which household the person belongs, as the unit that referred says."""
+    said = {**_common(referral, partner_of(referral.from_unit)), "household_id": household_id}
+    return ReferralLinked.model_validate(said)
 
 
 def newly_shared(referral: Referral, given: Scope, held: Set[Scope]) -> SharedStatus | None:

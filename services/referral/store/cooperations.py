@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from schemas import CaseId, ConsentId, CooperationId, UnitId
+from schemas import CaseId, ConsentId, CooperationId, HouseholdId, UnitId
 from schemas.cooperation import CooperationEndReason, CooperationState, ParticipantState, StepKind, StepState
 from services.chassis.db import Connection
 from services.referral.model.cooperations import OPEN, Cooperation, Participant, Step
@@ -44,20 +44,29 @@ async def _save_bare(conn: Connection, cooperations: Sequence[Cooperation], now:
 
 async def _save_participants(conn: Connection, cooperations: Sequence[Cooperation]) -> None:
     rows = [
-        (each.cooperation_id, part.unit, place, part.state, part.responsible, ",".join(map(str, part.rests_on)))
+        (
+            each.cooperation_id,
+            part.unit,
+            place,
+            part.state,
+            part.responsible,
+            ",".join(map(str, part.rests_on)),
+            part.lead,
+        )
         for each in cooperations
         for place, part in enumerate(each.participants)
     ]
     await conn.execute(
         """
-        insert into referral.participant as known (cooperation_id, unit, place, state, responsible, rests_on)
-        select cooperation_id, unit, place, state, responsible, string_to_array(rests_on, ',')::uuid[]
-        from unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[])
-            as given (cooperation_id, unit, place, state, responsible, rests_on)
+        insert into referral.participant as known (cooperation_id, unit, place, state, responsible, rests_on, lead)
+        select cooperation_id, unit, place, state, responsible, string_to_array(rests_on, ',')::uuid[], lead
+        from unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[])
+            as given (cooperation_id, unit, place, state, responsible, rests_on, lead)
         on conflict (cooperation_id, unit) do update
-        set state = excluded.state, responsible = excluded.responsible, rests_on = excluded.rests_on
+        set state = excluded.state, responsible = excluded.responsible, rests_on = excluded.rests_on,
+            lead = excluded.lead
         """,
-        *_columns(rows, 6),
+        *_columns(rows, 7),
     )
 
 
@@ -102,7 +111,20 @@ async def find_cooperation(conn: Connection, cooperation_id: CooperationId) -> C
 
 async def open_cooperations_of(conn: Connection, cases: Collection[CaseId]) -> Sequence[Cooperation]:
     """The cooperations of some cases that are not over, in the order of their proposals."""
-    return await _cooperations(conn, "case_id = any($1::uuid[]) and state = any($2::text[])", list(cases), sorted(OPEN))
+    return await _cooperations(
+        conn, "case_id = any($1::uuid[]) and cooperation.state = any($2::text[])", list(cases), sorted(OPEN)
+    )
+
+
+async def open_cooperations_in(conn: Connection, proposer: UnitId, household_id: HouseholdId) -> Sequence[Cooperation]:
+    """The cooperations that a unit proposed for the members of a household of its, and that are not over."""
+    return await _cooperations(
+        conn,
+        "unit = $1 and household_id = $2 and cooperation.state = any($3::text[])",
+        proposer,
+        household_id,
+        sorted(OPEN),
+    )
 
 
 async def cooperations_with(
@@ -124,7 +146,12 @@ async def cooperations_with(
 
 async def _cooperations(conn: Connection, condition: str, *arguments: Any) -> Sequence[Cooperation]:
     rows = await conn.fetch(
-        f"select * from referral.cooperation where {condition} order by cooperation_id",  # noqa: S608 - our own words
+        f"""
+        select cooperation.*, household_id
+        from referral.cooperation join referral.participant using (cooperation_id)
+             left join referral.household using (unit, case_id)
+        where place = 0 and {condition} order by cooperation_id
+        """,  # noqa: S608 - our own words
         *arguments,
     )
     ids = [row["cooperation_id"] for row in rows]
@@ -159,12 +186,13 @@ def _cooperation(
         meeting_planned_by=row["meeting_planned_by"],
         end_reason=None if row["end_reason"] is None else CooperationEndReason(row["end_reason"]),
         ended_by=row["ended_by"],
+        household_id=row["household_id"],
     )
 
 
 def _participant(row: Mapping[str, Any]) -> Participant:
     rests_on = tuple(ConsentId(each) for each in row["rests_on"])
-    return Participant(row["unit"], ParticipantState(row["state"]), row["responsible"], rests_on)
+    return Participant(row["unit"], ParticipantState(row["state"]), row["responsible"], rests_on, row["lead"])
 
 
 def _step(row: Mapping[str, Any]) -> Step:

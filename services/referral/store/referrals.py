@@ -3,9 +3,9 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from schemas import CaseId, Party, ReferralId, UnitId
+from schemas import CaseId, HouseholdId, Party, ReferralId, UnitId
 from schemas.codes import (
     Code,
     EndReason,
@@ -125,17 +125,25 @@ async def set_number(conn: Connection, referral_id: ReferralId, party: Party, nu
     await conn.execute(f"update referral.referral set {column} = $2 where referral_id = $1", referral_id, number)  # noqa: S608 - one of two constants
 
 
-async def numbers_of(conn: Connection, referrals: Collection[ReferralId], party: Party) -> Mapping[ReferralId, str]:
-    """One side's own numbers of some referrals; those without one are left out."""
+class Beside(NamedTuple):
+    """What is kept beside a referral: one side's own number of it, and the household as the sender said it."""
+
+    number: str | None
+    household_id: HouseholdId | None
+
+
+async def beside(conn: Connection, referrals: Collection[ReferralId], party: Party) -> Mapping[ReferralId, Beside]:
+    """What is kept beside some referrals for one side."""
     column = _NUMBERS[party]
     rows = await conn.fetch(
         f"""
-        select referral_id, {column} as number from referral.referral
-        where referral_id = any($1::uuid[]) and {column} is not null
+        select referral_id, {column} as number, household_id
+        from referral.referral left join referral.household on (unit, household.case_id) = (from_unit, referral.case_id)
+        where referral_id = any($1::uuid[])
         """,  # noqa: S608 - one of two constants
         list(referrals),
     )
-    return {ReferralId(row["referral_id"]): row["number"] for row in rows}
+    return {ReferralId(row["referral_id"]): Beside(row["number"], row["household_id"]) for row in rows}
 
 
 _NUMBERS: Mapping[Party, str] = {Party.SENDER: "sender_number", Party.RECIPIENT: "recipient_number"}
