@@ -184,7 +184,7 @@ class AccessibilityNeed(Code, grows=False):
 
 
 class DataCategory(Code, grows=True, unknown=READER_ONLY):
-    """The parts of a person's record that are sealed, consented to and handed out one by one."""
+    """What is consented to one by one: the parts of a person's record, sealed and handed out so, and the household."""
 
     IDENTITY = "identity"
     """The name."""
@@ -196,6 +196,8 @@ class DataCategory(Code, grows=True, unknown=READER_ONLY):
     """The birth date or the age band."""
     ACCESSIBILITY = "accessibility"
     """What the person needs to be able to come: health data, with a consent of its own."""
+    HOUSEHOLD = "household"
+    """That the person belongs to a household with others who are referred: said by a link, no part of the record."""
     UNKNOWN = READER_ONLY
 
 

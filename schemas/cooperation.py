@@ -144,6 +144,8 @@ class CooperationLinked(CooperationEvent, type="lotse.cooperation.linked.v1", au
     """The proposer says to which household the person belongs from now on; whom anybody named as case lead is void."""
 
     household_id: Annotated[HouseholdId, Pairwise]
+    rests_on: tuple[ConsentId, ...]
+    """The COOPERATION consents that name the household, one for each of `units` but the proposer."""
 
 
 class CooperationLeadNamed(CooperationEvent, type="lotse.cooperation.lead_named.v1", audience=PARTICIPANTS):

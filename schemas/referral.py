@@ -62,6 +62,8 @@ class ReferralLinked(ReferralEvent, type="lotse.referral.linked.v1", audience={P
     """
 
     household_id: Annotated[HouseholdId, Pairwise]
+    consent_id: ConsentId | None
+    """The TRANSFER consent that names the household; without one nobody is told."""
 
 
 class ReferralReceived(ReferralEvent, type="lotse.referral.received.v1", audience=BOTH):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from schemas import (
@@ -17,6 +18,7 @@ from schemas import (
     CooperationEnded,
     CooperationEvent,
     CooperationLapsed,
+    CooperationLinked,
     DirectoryEvent,
     Event,
     PartnerSlug,
@@ -28,6 +30,7 @@ from schemas import (
     ReferralEnded,
     ReferralEnteredInError,
     ReferralEvent,
+    ReferralLinked,
     ReferralRequested,
     ReferralStatusShared,
     UnitId,
@@ -36,6 +39,8 @@ from schemas import (
 )
 from schemas.codes import ReferralState, Scope
 
+Way: TypeAlias = tuple[CaseId, UnitId, UnitId]
+"""One case, and the units from and to which something is told."""
 NOTHING: frozenset[Scope] = frozenset()
 ENDS = (ReferralEnded, ReferralEnteredInError, CooperationEnded, CooperationLapsed)
 """After one of these a partner hears of the referral or cooperation no more, whatever a parked key brings late."""
@@ -89,12 +94,9 @@ class Consents:
         """What the valid consents of a case allow in one direction at `now`."""
         return frozenset(each.scope for each in self._valid(case_id, from_unit, to_unit, now))
 
-    def holding(
-        self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, scope: Scope, now: datetime
-    ) -> ConsentId | None:
-        """The first recorded of the valid consents that allow this in one direction at `now`; None without one."""
-        valid = self._valid(case_id, from_unit, to_unit, now)
-        return min((each.consent_id for each in valid if each.scope is scope), default=None)
+    def holding(self, way: Way, scope: Scope, now: datetime) -> Sequence[ConsentId]:
+        """The valid consents that allow this in one direction at `now`, as they were recorded."""
+        return sorted(each.consent_id for each in self._valid(*way, now) if each.scope is scope)
 
     def _valid(self, case_id: CaseId, from_unit: UnitId, to_unit: UnitId, now: datetime) -> list[Consent]:
         if case_id in self._erased:
@@ -141,7 +143,7 @@ def matter_of(event: Event) -> UUID | None:
 
 def consent_of(event: Event) -> ConsentId | None:
     """The consent that an event speaks of or rests on, whoever is told; of a referral's events the request names it."""
-    return event.consent_id if isinstance(event, ConsentEvent | ReferralRequested) else None
+    return event.consent_id if isinstance(event, ConsentEvent | ReferralRequested | ReferralLinked) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,15 +342,17 @@ def _told_together(
     units = {partner_of(unit): unit for unit in data.participants()}
     entries = []
     for partner, party in sorted(named.items()):
-        ways = None if data.unit is None else (data.case_id, data.unit, units[partner])
-        scopes = consents.scopes(*ways, now) if ways else NOTHING
+        way = None if data.unit is None else (data.case_id, data.unit, units[partner])
+        scopes = consents.scopes(*way, now) if way else NOTHING
+        under = consents.holding(way, Scope.COOPERATION, now) if way else []
+        if isinstance(data, CooperationLinked):
+            under = [each for each in under if each in data.rests_on]
         if data.closing:
             is_told = partner in informed
         else:
-            is_told = is_audible(type(data), party, scopes) and not ledger.knows_end(event, partner)
+            is_told = bool(under) and is_audible(type(data), party, scopes) and not ledger.knows_end(event, partner)
         if is_told:
-            under = consents.holding(*ways, Scope.COOPERATION, now) if ways else None
-            entries.append(Entry(event, partner, party, scopes, told_under=under))
+            entries.append(Entry(event, partner, party, scopes, told_under=next(iter(under), None)))
     return entries
 
 
@@ -372,11 +376,14 @@ def audience(
 def is_told_now(event: Event, consents: Consents, now: datetime) -> bool:
     """Whether an event that closes nothing may be told at `now`.
 
-    A referral, and what was corrected of a person who was referred, needs the TRANSFER consent to hold; the reminder
-    that a consent will expire needs that consent itself.
+    A referral, and what was corrected of a person who was referred, needs the TRANSFER consent to hold; that somebody
+    belongs to a household the one that names it; the reminder that a consent will expire that consent itself.
     """
     if isinstance(event, ReferralStatusShared) and event.status in OVER:
         return False
+    if isinstance(event, ReferralLinked):
+        way = (event.case_id, event.from_unit, event.to_unit)
+        return event.consent_id in consents.holding(way, Scope.TRANSFER, now)
     if isinstance(event, ReferralEvent | PersonCorrected):
         return Scope.TRANSFER in consents.scopes(event.case_id, event.from_unit, event.to_unit, now)
     if isinstance(event, ConsentExpiring):

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from schemas import CaseId, ReferralLinked, new_id
+from schemas.codes import DataCategory
 from schemas.permissions import Relation
 from services.referral.model import hsds
 from tests.harness import REFERRAL, ROOT, Running
@@ -325,7 +326,8 @@ async def a_household(referral: Running) -> Ask:
     """Two persons whom the City refers to AWO."""
     lotse, cases = Lotse(referral), [a_case(), a_case()]
     for case_id in cases:
-        await lotse.referral(case_id)
+        named = referrals.a_consent(case_id, data_categories=(DataCategory.HOUSEHOLD,))
+        await lotse.referral(case_id, consent=named)
     return lambda unit: Request("/v1/households", {"case_refs": [reference(referral, unit, each) for each in cases]})
 
 

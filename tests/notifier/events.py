@@ -149,9 +149,10 @@ class Story:
             **self._referral(CITY, ReferralState.REQUESTED), consent_id=self.transfer, offer_id=self.offer_id, **more
         )
 
-    def linked(self) -> ReferralLinked:
+    def linked(self, **more: Any) -> ReferralLinked:
         """The City says to which household the person belongs."""
-        return ReferralLinked(**self._referral(CITY, ReferralState.REQUESTED), household_id=self.household_id)
+        said = {"household_id": self.household_id, "consent_id": self.transfer, **more}
+        return ReferralLinked(**self._referral(CITY, ReferralState.REQUESTED), **said)
 
     def received(self, **more: Any) -> ReferralReceived:
         """The request reached AWO."""

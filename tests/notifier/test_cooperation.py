@@ -86,9 +86,11 @@ class Table:
         step = {"step_id": StepId(new_id()), "kind": StepKind.FORM_HELP, "due_on": date(2030, 1, 1)}
         return CooperationStepPlanned(**self._said(unit), **step, done_by=unit)
 
-    def linked(self, household_id: HouseholdId, units: tuple[UnitId, ...] = ALL_UNITS) -> CooperationLinked:
-        """AWO says to which household the person belongs."""
-        return CooperationLinked(**self._said(PROPOSER, units), household_id=household_id)
+    def linked(self, household_id: HouseholdId, *rests_on: ConsentGiven) -> CooperationLinked:
+        """AWO says to which household the person belongs, on these consents."""
+        units = (PROPOSER, *(each.to_unit for each in rests_on))
+        ids = tuple(each.consent_id for each in rests_on)
+        return CooperationLinked(**self._said(PROPOSER, units), household_id=household_id, rests_on=ids)
 
     def named(self, unit: UnitId = PROPOSER) -> CooperationLeadNamed:
         """One of them wants the Jobcenter to lead the case."""
@@ -237,20 +239,21 @@ async def test_what_ends_while_the_clock_runs_is_looked_at_when_it_is_told(notif
 
 
 async def test_a_household_is_told_to_each_by_a_reference_of_its_own(notifier: Running) -> None:
-    """And to nobody who may not hear the proposer, nor to whom it is not meant."""
+    """On the consents that name it: another COOPERATION consent does not tell it, nor one that is over."""
     table, household_id = Table(), HouseholdId(new_id())
-    await notifier.feed(table.allow(PROPOSER, ASKED), table.allow(PROPOSER, ASKED_TOO, valid_until=YESTERDAY))
-    await tell(notifier, table.proposed(), table.linked(household_id))
-    assert await heard(notifier, CARITAS) == await heard(notifier, AWO) == []
-    *_, linked = await stream(notifier, JOBCENTER)
-    assert linked.data.keys() == {"case_ref", "cooperation_id", "unit", "household_ref"}
-    assert linked.data["household_ref"] == notifier.reference(JOBCENTER, household_id)
-    await notifier.feed(table.allow(PROPOSER, ASKED_TOO))
-    await tell(notifier, table.linked(household_id, (PROPOSER, ASKED)))
-    assert await heard(notifier, CARITAS) == []
-    await tell(notifier, table.linked(household_id))
-    [linked] = await stream(notifier, CARITAS)
-    assert linked.data["household_ref"] == notifier.reference(CARITAS, household_id)
+    named, other, over = table.allow(PROPOSER, ASKED), table.allow(PROPOSER, ASKED_TOO), table.allow(PROPOSER, ASKED)
+    named_too = table.allow(PROPOSER, ASKED_TOO)
+    await notifier.feed(named, other, over, table.withdraw(over))
+    await tell(notifier, table.proposed(), table.linked(household_id, over), table.linked(household_id, named_too))
+    for partner in (AWO, JOBCENTER, CARITAS):
+        assert "cooperation.linked" not in await heard(notifier, partner)
+    await notifier.feed(named_too)
+    await tell(notifier, table.linked(household_id, named, named_too), table.linked(household_id))
+    assert "cooperation.linked" not in await heard(notifier, AWO)
+    for partner in (JOBCENTER, CARITAS):
+        [linked] = [each for each in await stream(notifier, partner) if each.type == "lotse.cooperation.linked.v1"]
+        assert linked.data.keys() == {"case_ref", "cooperation_id", "unit", "household_ref"}
+        assert linked.data["household_ref"] == notifier.reference(partner, household_id)
 
 
 async def test_whom_a_unit_names_as_lead_hears_who_may_hear_the_unit(notifier: Running) -> None:

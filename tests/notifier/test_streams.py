@@ -7,8 +7,8 @@ from uuid import UUID
 import jsonschema
 import pytest
 
-from schemas import EVENTS, dataschema, parse_headers
-from schemas.codes import ReferralState, Scope
+from schemas import EVENTS, ConsentId, dataschema, new_id, parse_headers
+from schemas.codes import DataCategory, ReferralState, Scope
 from schemas.envelope import SCHEMAS_DIR
 from tests.harness import Running
 from tests.notifier.events import (
@@ -116,7 +116,7 @@ async def test_a_reminder_is_the_services_alone(notifier: Running) -> None:
     assert (await heard(notifier, AWO)).count("referral.reminded") == 1
 
 
-async def test_a_household_is_told_to_the_service_while_it_may_have_the_person(notifier: Running) -> None:
+async def test_a_household_is_told_to_the_service_on_the_consent_that_names_it(notifier: Running) -> None:
     """By its own reference, and never who else belongs to it; not to the sender, whose own word it is."""
     story, without = Story(), Story()
     await notifier.feed(story.consent(), story.feedback(), story.requested(), story.linked(), without.linked())
@@ -124,9 +124,31 @@ async def test_a_household_is_told_to_the_service_while_it_may_have_the_person(n
     assert linked.type == "lotse.referral.linked.v1"
     assert linked.data.keys() == {"case_ref", "referral_id", "from_unit", "to_unit", "household_ref"}
     assert linked.data["household_ref"] == notifier.reference(AWO, story.household_id)
-    await notifier.feed(story.withdrawn(), story.linked())
-    assert (await heard(notifier, AWO)).count("referral.linked") == 1
     assert "referral.linked" not in await heard(notifier, CITY)
+
+
+async def test_another_consent_to_the_transfer_does_not_tell_the_household(notifier: Running) -> None:
+    """One that was withdrawn before it could be told, none at all, one the other way round; the referral goes on."""
+    story = Story()
+    named, back = ConsentId(new_id()), story.feedback()
+    household = story.consent(consent_id=named, data_categories=(DataCategory.HOUSEHOLD,))
+    await notifier.feed(story.consent(), household, back, story.requested(), story.withdrawn(household))
+    for consent_id in (named, back.consent_id, None):
+        await notifier.feed(story.linked(consent_id=consent_id))
+    assert "referral.linked" not in await heard(notifier, AWO)
+    await notifier.feed(story.linked(), story.withdrawn(), story.linked())
+    assert (await heard(notifier, AWO)).count("referral.linked") == 1
+
+
+async def test_who_was_told_of_a_household_is_asked_when_its_consent_ends(notifier: Running) -> None:
+    """Although the referral rests on another."""
+    story = Story()
+    household = story.consent(consent_id=ConsentId(new_id()), data_categories=(DataCategory.HOUSEHOLD,))
+    await notifier.feed(story.consent(), household, story.requested(), story.linked(consent_id=household.consent_id))
+    await notifier.feed(story.withdrawn(household))
+    assert (await heard(notifier, AWO))[-1] == "consent.withdrawn"
+    recalls = await notifier.rows("select partner, consent_id from notifier.recall")
+    assert [(each["partner"], each["consent_id"]) for each in recalls] == [(AWO, household.consent_id)]
 
 
 async def test_after_an_error_nobody_hears_of_the_referral_any_more(notifier: Running) -> None:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from schemas import CaseId, CooperationEvent, CooperationLinked, Event, ReferralLinked, UnitId
-from schemas.codes import Scope
+from schemas.codes import DataCategory, Scope
 from services.referral.app import SERVICE
 from tests.conftest import CreateDatabase
 from tests.harness import running
@@ -58,9 +58,10 @@ async def members(lotse: Lotse, household_ref: str, unit: str = CITY) -> set[str
     return set(answer.json()["case_refs"])
 
 
-async def referred(lotse: Lotse, case_id: CaseId, unit: UnitId = AWO, by: UnitId = CITY) -> str:
-    """A referral that is under way; returns its id."""
-    await lotse.running.feed(a_consent(case_id, from_unit=by, to_unit=unit))
+async def referred(lotse: Lotse, case_id: CaseId, unit: UnitId = AWO, by: UnitId = CITY, **changes: Any) -> str:
+    """A referral that is under way, with a consent that names the household; returns its id."""
+    said = {"data_categories": (DataCategory.IDENTITY, DataCategory.HOUSEHOLD), **changes}
+    await lotse.running.feed(a_consent(case_id, from_unit=by, to_unit=unit, **said))
     answer = await lotse.request(case_id, await lotse.offer(unit), unit=by)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["referral_id"])
@@ -160,8 +161,9 @@ async def test_whom_the_unit_has_not_referred_it_links_with_nobody(lotse: Lotse,
 async def test_that_a_service_is_done_does_not_show_in_what_may_be_linked(lotse: Lotse) -> None:
     """Without a feedback consent the sender knows that it arrived, and may link until it is told of the end."""
     cases = [a_case(), a_case()]
-    silent = await lotse.referral(cases[0], "accept", "start")
-    await referred(lotse, cases[1])
+    silent, _ = [await referred(lotse, each) for each in cases]
+    for act in ("accept", "start"):
+        assert (await lotse.act(silent, act)).status_code == 200
     assert (await lotse.act(silent, "complete")).status_code == 200
     assert (await lotse.seen(silent))["state"] == "received"
     assert (await link(lotse, *cases)).status_code == 201
@@ -174,7 +176,7 @@ async def test_that_a_service_is_done_does_not_show_in_what_may_be_linked(lotse:
 async def test_a_service_that_is_out_sees_no_household_any_more(lotse: Lotse, ended: str) -> None:
     """Nor learns who joins it later; of another member whom it has it still sees."""
     mother, son = a_case(), a_case()
-    consent = a_consent(mother)
+    consent = a_consent(mother, data_categories=(DataCategory.HOUSEHOLD,))
     first = await lotse.referral(mother, consent=consent)
     second = await referred(lotse, son)
     household_ref = await linked(lotse, mother, son)
@@ -201,6 +203,46 @@ async def test_an_erased_person_is_of_no_household(lotse: Lotse) -> None:
     assert is_problem(await link(lotse, mother, son), 409, "nothing-under-way")
     await lotse.running.feed(erased(son))
     assert is_problem(await read(lotse, household_ref), 404, "not-found")
+
+
+@pytest.mark.parametrize("lets_it_be_told", [(), (DataCategory.IDENTITY, DataCategory.AGE)])
+async def test_a_person_who_has_not_said_yes_to_it_is_linked_with_nobody(lotse: Lotse, lets_it_be_told: Any) -> None:
+    """Whatever else is consented to; then a consent of its own is enough, and it alone is shown."""
+    mother, son = a_case(), a_case()
+    first = await referred(lotse, mother)
+    second = await referred(lotse, son, data_categories=lets_it_be_told)
+    assert is_problem(await link(lotse, mother, son), 409, "no-consent", "case_refs")
+    assert await links(lotse) == []
+    assert await lotse.running.rows("select unit from referral.household") == []
+    named = a_consent(son, data_categories=(DataCategory.HOUSEHOLD,))
+    await lotse.running.feed(named)
+    await linked(lotse, mother, son)
+    assert {each.consent_id for each in await links(lotse)} >= {named.consent_id}
+    own = (await lotse.seen(second, AWO))["household_ref"]
+    assert (await lotse.seen(first, AWO))["household_ref"] == own is not None
+    await lotse.running.feed(withdrawn(named))
+    assert ((await lotse.seen(second, AWO))["state"], (await lotse.seen(second, AWO))["household_ref"]) == (
+        "requested",
+        None,
+    )
+    assert await members(lotse, own, AWO) == {lotse.case_ref(mother, AWO)}
+    assert (await link(lotse, son)).status_code == 201
+    assert (await lotse.seen(first, AWO))["household_ref"] == own
+
+
+async def test_of_two_services_only_that_one_hears_of_it_for_whom_the_person_allows_it(lotse: Lotse) -> None:
+    """Also when the referral comes later."""
+    mother, son = a_case(), a_case()
+    for each in (mother, son):
+        await referred(lotse, each)
+    silent = await referred(lotse, mother, CARITAS_MBE, data_categories=(DataCategory.IDENTITY,))
+    await linked(lotse, mother, son)
+    later = await referred(lotse, son, CARITAS_MBE, data_categories=(DataCategory.IDENTITY,))
+    for each in (silent, later):
+        assert (await lotse.seen(each, CARITAS_MBE))["household_ref"] is None
+        assert (await lotse.seen(each))["household_ref"] is not None
+    told = {(each.to_unit, each.consent_id is not None) for each in await links(lotse)}
+    assert told == {(AWO, True), (CARITAS_MBE, False)}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +278,7 @@ async def test_a_withdrawal_that_meets_the_link_ends_before_it_or_is_told_after_
     """Never is a household told on a referral that is over."""
     for _ in range(5):
         mother, son = a_case(), a_case()
-        consent = a_consent(mother)
+        consent = a_consent(mother, data_categories=(DataCategory.HOUSEHOLD,))
         referral_id = await lotse.referral(mother, consent=consent)
         await referred(lotse, son)
         answer, _ = await asyncio.gather(link(lotse, mother, son), lotse.running.feed(withdrawn(consent)))
@@ -274,9 +316,12 @@ async def leads(table: Table, unit: str = AWO) -> tuple[str | None, dict[str, st
     return seen["case_lead"], {each["unit"]: each["names_as_lead"] for each in seen["participants"]}
 
 
+NAMED = {"data_categories": (DataCategory.HOUSEHOLD,)}
+
+
 async def a_linked_pair(lotse: Lotse) -> tuple[Table, Table, str]:
     """Two cases at which AWO and the Jobcenter work together, one household."""
-    first, second = await agreed(lotse), await agreed(lotse)
+    first, second = await agreed(lotse, **NAMED), await agreed(lotse, **NAMED)
     household_ref = await linked(lotse, first.case_id, second.case_id, unit=AWO)
     return first, second, household_ref
 
@@ -337,7 +382,7 @@ async def test_a_household_has_one_lead_named_at_once_for_all_its_cases(lotse: L
 
 async def test_the_lead_of_a_household_takes_part_in_each_case_of_who_names_it(lotse: Lotse) -> None:
     """Caritas takes part in one only."""
-    first, second = await all_three(lotse), await agreed(lotse)
+    first, second = await all_three(lotse, **NAMED), await agreed(lotse, **NAMED)
     await linked(lotse, first.case_id, second.case_id, unit=AWO)
     assert is_problem(await first.act("lead", {"unit": CARITAS_MBE}), 409, "not-taking-part", "unit")
     assert is_problem(await second.act("lead", {"unit": CITY}), 409, "not-taking-part", "unit")
@@ -360,7 +405,7 @@ async def test_cooperations_are_linked_like_referrals(lotse: Lotse) -> None:
         lotse.case_ref(each, JOBCENTER) for each in (first.case_id, second.case_id)
     }
     later = Table(lotse, case_id=first.case_id)
-    await later.allow((AWO, CARITAS_MBE), (CARITAS_MBE, AWO))
+    await later.allow((AWO, CARITAS_MBE), (CARITAS_MBE, AWO), **NAMED)
     assert (await later.propose(CARITAS_MBE)).json()["household_ref"] == household_ref
     assert (await later.kinds())[-2:] == ["proposed", "linked"]
     asked = await later.seen(CARITAS_MBE)
@@ -370,19 +415,36 @@ async def test_cooperations_are_linked_like_referrals(lotse: Lotse) -> None:
     assert is_problem(await read(lotse, asked["household_ref"], CARITAS_MBE), 404, "not-found")
 
 
-async def test_a_household_is_not_seen_without_the_consent_to_hear_its_proposer(lotse: Lotse) -> None:
-    """It ran out a moment ago, and nobody has said so yet."""
-    first = Table(lotse)
-    await first.allow((AWO, JOBCENTER), valid_until=datetime.now(UTC) + timedelta(days=1))
-    await first.allow((JOBCENTER, AWO))
-    await first.propose()
-    await first.done("agree", PART, unit=JOBCENTER)
+async def test_a_household_is_not_seen_without_the_consent_that_names_it(lotse: Lotse) -> None:
+    """It ran out a moment ago, and nobody has said so yet; the cooperation goes on by another."""
+    first = await agreed(lotse)
+    await first.allow((AWO, JOBCENTER), valid_until=datetime.now(UTC) + timedelta(days=1), **NAMED)
     await linked(lotse, first.case_id, unit=AWO)
     own = (await first.seen(JOBCENTER))["household_ref"]
     assert own is not None
     await lotse.running.move_clock(timedelta(days=2))
     assert (await first.seen(JOBCENTER))["household_ref"] is None
+    assert (await first.seen())["household_ref"] is not None
     assert is_problem(await read(lotse, own, JOBCENTER), 404, "not-found")
+
+
+async def test_who_may_not_know_of_the_household_names_a_lead_for_one_case(lotse: Lotse) -> None:
+    """Nor learns of it by what is refused; the proposer's word counts everywhere, and so there is one lead or none."""
+    first, second = await agreed(lotse, JOBCENTER), await all_three(lotse, **NAMED)
+    await second.done("end", {"reason": "other"}, unit=JOBCENTER)
+    third = await agreed(lotse, JOBCENTER)
+    await first.allow((AWO, CARITAS_MBE), **NAMED)
+    await third.allow((AWO, CARITAS_MBE), **NAMED)
+    for table in (first, third):
+        extra = Table(lotse, table.case_id, table.consents)
+        await extra.propose(CARITAS_MBE)
+    await linked(lotse, first.case_id, second.case_id, third.case_id, unit=AWO)
+    assert (await first.seen(JOBCENTER))["household_ref"] is None
+    await first.done("lead", {"unit": JOBCENTER}, unit=JOBCENTER)
+    assert (await leads(third))[1] == {AWO: None, JOBCENTER: None}
+    assert is_problem(await first.act("lead", {"unit": JOBCENTER}), 409, "not-taking-part", "unit")
+    await first.done("lead", {"unit": AWO})
+    assert (await leads(third))[1] == {AWO: AWO, JOBCENTER: None}
 
 
 async def test_leads_and_links_come_back_after_a_restore(lotse: Lotse) -> None:
@@ -414,7 +476,7 @@ async def test_a_household_never_has_two_leads_whatever_is_done(lotse: Lotse, se
     """Three persons, three services, any order; the proposer hears everybody and so would see a second lead."""
     chance = Random(seed)  # noqa: S311 - a test's dice
     others = (JOBCENTER, CARITAS_MBE)
-    tables = people = [await all_three(lotse, everybody_hears=True) for _ in range(3)]
+    tables = people = [await all_three(lotse, everybody_hears=True, **NAMED) for _ in range(3)]
     await linked(lotse, *(each.case_id for each in people), unit=AWO)
     agreed_leads = 0
     for _ in range(60):

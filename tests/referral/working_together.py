@@ -80,12 +80,12 @@ class Table:
         return [each.removeprefix("lotse.cooperation.").removesuffix(".v1") for each in told]
 
 
-async def agreed(lotse: Lotse, *units: UnitId, everybody_hears: bool = False) -> Table:
-    """A cooperation of AWO with these units (the Jobcenter), agreed by all of them."""
+async def agreed(lotse: Lotse, *units: UnitId, everybody_hears: bool = False, **changes: Any) -> Table:
+    """A cooperation of AWO with these units (the Jobcenter), agreed by all of them; changes: of the consents."""
     others = units or (JOBCENTER,)
     table = Table(lotse)
     pairs = permutations((AWO, *others), 2) if everybody_hears else [w for o in others for w in ((AWO, o), (o, AWO))]
-    await table.allow(*pairs)
+    await table.allow(*pairs, **changes)
     assert (await table.propose(*others)).status_code == 201
     for unit in others:
         await table.done("agree", PART, unit=unit)

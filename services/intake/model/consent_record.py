@@ -39,6 +39,7 @@ CATEGORIES: Mapping[DataCategory, str] = {
     DataCategory.LANGUAGE: "pd:Language",
     DataCategory.AGE: "pd:Age",
     DataCategory.ACCESSIBILITY: "pd:Health",
+    DataCategory.HOUSEHOLD: "pd:FamilyStructure",
 }
 SPECIAL = frozenset({DataCategory.ACCESSIBILITY})
 GIVERS: Mapping[GivenBy, str] = {

@@ -127,12 +127,12 @@ async def name_case_lead(change: Changing, cooperation_id: UUID, body: NamingLea
     locked: set[CaseId] = set()
 
     async def touched(conn: Connection, cooperation: Cooperation, unit: UnitId) -> Sequence[Cooperation]:
-        found = await cooperations.of_one_household(conn, cooperation, unit)
+        found = await cooperations.of_one_household(conn, cooperation, unit, await db.now(conn))
         locked.update(each.case_id for each in found)
         return found
 
     async def do(conn: Connection, cooperation: Cooperation, unit: UnitId, now: datetime) -> Cooperation | Refusal:
-        found = await cooperations.of_one_household(conn, cooperation, unit)
+        found = await cooperations.of_one_household(conn, cooperation, unit, now)
         together = [each for each in found if each.case_id in locked]
         return await cooperations.name_lead(conn, together, unit, body.unit, now)
 

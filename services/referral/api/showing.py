@@ -1,13 +1,15 @@
 """How referrals are shown to a party, each as far as it may know of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from schemas import Party
+from schemas import HouseholdId, Party, ReferralId
+from schemas.codes import Scope
 from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.db import Connection
 from services.referral.api.bodies import OwnRefs, ReferralView, view
+from services.referral.commands.consents import household_consents
 from services.referral.commands.referrals import insights
 from services.referral.model.insight import Insight
 from services.referral.model.referrals import OPEN, Referral
@@ -23,18 +25,31 @@ async def views(
         party: await beside(conn, [each.referral_id for each, own in parts if own is party], party)
         for party in {party for _, party in parts}
     }
+    households = await _households(conn, [(each, party, notes[party][each.referral_id]) for each, party in parts], now)
+
+    def refs(referral: Referral, party: Party) -> OwnRefs:
+        household_id = households.get(referral.referral_id)
+        household_ref = None if household_id is None else context.references.reference(caller.partner, household_id)
+        return OwnRefs(case_ref(context, caller, referral), household_ref, notes[party][referral.referral_id].number)
+
     return [
-        (view(each, party, _refs(context, caller, each, party, notes[party][each.referral_id]), insight), insight)
+        (view(each, party, refs(each, party), insight), insight)
         for (each, party), insight in zip(parts, known, strict=True)
     ]
 
 
-def _refs(context: Context, caller: Principal, referral: Referral, party: Party, note: Beside) -> OwnRefs:
-    """What the partner calls it; the household is the recipient's to know as long as the referral is open."""
-    is_told = party is Party.SENDER or referral.state in OPEN
-    household_id = note.household_id if is_told else None
-    household_ref = None if household_id is None else context.references.reference(caller.partner, household_id)
-    return OwnRefs(case_ref(context, caller, referral), household_ref, note.number)
+async def _households(
+    conn: Connection, parts: Sequence[tuple[Referral, Party, Beside]], now: datetime
+) -> Mapping[ReferralId, HouseholdId]:
+    """The household of each referral of which the party may know: who received one, while it is open and consented."""
+    linked = [(each, party, note.household_id) for each, party, note in parts if note.household_id is not None]
+    asked = {each.transfer for each, party, _ in linked if party is Party.RECIPIENT and each.state in OPEN}
+    told = await household_consents(conn, asked, Scope.TRANSFER, now)
+    return {
+        each.referral_id: household_id
+        for each, party, household_id in linked
+        if party is Party.SENDER or (each.state in OPEN and each.transfer in told)
+    }
 
 
 def case_ref(context: Context, caller: Principal, referral: Referral) -> str:

@@ -21,10 +21,23 @@ async def known_scopes(
     conn: Connection, directions: Collection[Direction], now: datetime
 ) -> Mapping[Direction, frozenset[Scope]]:
     """What is allowed in each direction; nothing in a parked case, where an unread event may have ended it."""
+    readable = await _readable(conn, directions)
+    return await store.held_scopes(conn, readable, now) if readable else {}
+
+
+async def household_consents(
+    conn: Connection, directions: Collection[Direction], scope: Scope, now: datetime
+) -> Mapping[Direction, ConsentId]:
+    """The consents that let it be said in each direction that the person belongs to a household; as known_scopes."""
+    readable = await _readable(conn, directions)
+    return await store.household_consents(conn, readable, scope, now) if readable else {}
+
+
+async def _readable(conn: Connection, directions: Collection[Direction]) -> Collection[Direction]:
     if not directions:
-        return {}
+        return []
     parked = await keys.parked_among(conn, {case_key(each.case_id) for each in directions})
-    return await store.held_scopes(conn, [each for each in directions if case_key(each.case_id) not in parked], now)
+    return [each for each in directions if case_key(each.case_id) not in parked]
 
 
 async def known_consent(conn: Connection, direction: Direction, scope: Scope, now: datetime) -> ConsentId | None:

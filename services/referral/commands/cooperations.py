@@ -11,6 +11,7 @@ from schemas import (
     CooperationEvent,
     CooperationId,
     CooperationLeadNamed,
+    CooperationLinked,
     CooperationMeetingPlanned,
     CooperationStepDone,
     CooperationStepDropped,
@@ -109,7 +110,7 @@ async def propose(
     household_id = await households.household_of(conn, wanted.proposer, wanted.case_id)
     if household_id is None:
         return await _tell(conn, made, [event], now)
-    linked = link(made, household_id)
+    [linked] = await links(conn, [made], household_id, now)
     return await _tell(conn, applied(made, linked), [event, linked], now)
 
 
@@ -186,14 +187,24 @@ async def plan_meeting(
     return await _tell(conn, applied(cooperation, event), [event], now)
 
 
-async def link_to(
+async def links(
     conn: Connection, together: Sequence[Cooperation], household_id: HouseholdId, now: datetime
-) -> Sequence[CooperationEvent]:
-    """Bring open cooperations of one proposer to a household; returns what is to be told."""
-    told = [link(each, household_id) for each in together]
-    linked = [applied(each, event) for each, event in zip(together, told, strict=True)]
+) -> Sequence[CooperationLinked]:
+    """What a proposer says of its open cooperations, to whom it may: that the persons belong to a household."""
+    ways = {Direction(each.case_id, each.proposer, unit) for each in together for unit in each.units[1:]}
+    named = await consents.household_consents(conn, ways, Scope.COOPERATION, now)
+    return [
+        link(each, household_id, {way.to_unit: named[way] for way in named if way[:2] == (each.case_id, each.proposer)})
+        for each in together
+    ]
+
+
+async def save_links(
+    conn: Connection, together: Sequence[Cooperation], said: Sequence[CooperationLinked], now: datetime
+) -> None:
+    """Bring cooperations to the household that was said of each."""
+    linked = [applied(each, event) for each, event in zip(together, said, strict=True)]
     await store.save_cooperations(conn, linked, now)
-    return told
 
 
 async def knowing_household(
@@ -204,12 +215,17 @@ async def knowing_household(
     return [each.cooperation for each in known if each.cooperation.household_id is not None]
 
 
-async def of_one_household(conn: Connection, cooperation: Cooperation, unit: UnitId) -> Sequence[Cooperation]:
-    """A cooperation, and all others of its household in which a unit works: one case lead is named for them all."""
+async def of_one_household(
+    conn: Connection, cooperation: Cooperation, unit: UnitId, now: datetime
+) -> Sequence[Cooperation]:
+    """A cooperation, and all others that a unit works in and may know to be of its household: they have one lead."""
     if cooperation.household_id is None:
         return [cooperation]
     found = await store.open_cooperations_in(conn, cooperation.proposer, cooperation.household_id)
-    others = (each for each in found if each.cooperation_id != cooperation.cooperation_id)
+    known = {each.cooperation_id for each in await knowing_household(conn, found, unit, now)}
+    if cooperation.cooperation_id not in known:
+        return [cooperation]
+    others = (each for each in found if each.cooperation_id in known - {cooperation.cooperation_id})
     return [cooperation, *(each for each in others if permits(each, unit, Act.NAME_LEAD))]
 
 
@@ -314,8 +330,15 @@ async def seen(conn: Connection, cooperations: Sequence[Cooperation], unit: Unit
     }
     scopes = await consents.known_scopes(conn, set(ways.values()), now)
     heard = {way for way, direction in ways.items() if Scope.COOPERATION in scopes.get(direction, frozenset())}
+    linked = {Direction(each.case_id, each.proposer, unit) for each in cooperations if each.household_id is not None}
+    named = await consents.household_consents(conn, linked, Scope.COOPERATION, now)
     return [
-        seen_by(each, unit, {other for other in each.units if (each.cooperation_id, other) in heard})
+        seen_by(
+            each,
+            unit,
+            {other for other in each.units if (each.cooperation_id, other) in heard},
+            hears_household=Direction(each.case_id, each.proposer, unit) in named,
+        )
         for each in cooperations
     ]
 

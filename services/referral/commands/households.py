@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from schemas import CaseId, Event, HouseholdId, Party, UnitId
+from schemas.codes import Scope
 from services.chassis import outbox
 from services.chassis.db import Connection
 from services.chassis.problems import NOT_FOUND, Refusal
-from services.referral.commands import cooperations, referrals
+from services.referral.commands import consents, cooperations, referrals
 from services.referral.model.insight import UNDER_WAY
 from services.referral.model.referrals import OPEN, Referral
 from services.referral.model.telling import link_of
@@ -21,20 +22,35 @@ NOTHING_UNDER_WAY = Refusal(
     "For each of them your unit needs a referral that it sent, or a cooperation that it proposed, and that goes on.",
     field="case_refs",
 )
+NO_CONSENT = Refusal(
+    409,
+    "no-consent",
+    "Each of them has to let you tell a service of it: record a TRANSFER or COOPERATION consent that names household.",
+    field="case_refs",
+)
 
 
 async def link_members(
     conn: Connection, unit: UnitId, household_id: HouseholdId, cases: Sequence[CaseId], now: datetime
 ) -> Refusal | None:
-    """Say that these persons are one household from now on, and tell each service of those it got from the unit."""
+    """Say that these persons are one household from now on, and tell it the services that each of them lets know it.
+
+    One alone leaves the household before, which needs nobody's consent.
+    """
     sent = await _sent(conn, unit, cases, now)
     together = [each for each in await store_of_cooperations.open_cooperations_of(conn, cases) if each.proposer == unit]
     if set(cases) - {each.case_id for each in sent} - {each.case_id for each in together}:
         return NOTHING_UNDER_WAY
+    named = await consents.household_consents(conn, {each.transfer for each in sent}, Scope.TRANSFER, now)
+    links = [link_of(each, household_id, named.get(each.transfer)) for each in sent]
+    joint = await cooperations.links(conn, together, household_id, now)
+    heard = {each.case_id for each in links if each.consent_id} | {each.case_id for each in joint if each.rests_on}
+    if len(cases) > 1 and set(cases) - heard:
+        return NO_CONSENT
     await store.put_members(conn, unit, household_id, cases)
-    told: list[Event] = [link_of(each, household_id) for each in sent]
-    told += await cooperations.link_to(conn, together, household_id, now)
-    await outbox.publish_all(conn, [(event, None) for event in told], at=now)
+    await cooperations.save_links(conn, together, joint, now)
+    events: list[Event] = [*links, *joint]
+    await outbox.publish_all(conn, [(event, None) for event in events], at=now)
     return None
 
 
@@ -51,19 +67,19 @@ async def members_seen(
 ) -> Sequence[CaseId] | Refusal:
     """Who of a household a unit may know to belong to it.
 
-    All of them for the unit that says so; another knows of those whom it got by a referral that is open, and of those
-    on whom it is asked to cooperate, or does, and hears the one that says so.
+    All of them for the unit that says so; another of those who let it be told, and whom it got by a referral that is
+    open, or on whose case it is asked to cooperate or does.
     """
-    found = await store.members(conn, household_id)
-    if found is None:
+    household = await store.members(conn, household_id)
+    if household is None:
         return NOT_FOUND
-    speaker, cases = found
+    speaker, cases = household
     if speaker == unit:
         return cases
-    sent = await store_of_referrals.referrals_of(conn, cases)
-    seen = {
-        each.case_id for each, _ in sent if (each.from_unit, each.to_unit) == (speaker, unit) and each.state in OPEN
-    }
+    found = [each for each, _ in await store_of_referrals.referrals_of(conn, cases)]
+    received = [each for each in found if (each.from_unit, each.to_unit) == (speaker, unit) and each.state in OPEN]
+    named = await consents.household_consents(conn, {each.transfer for each in received}, Scope.TRANSFER, now)
+    seen = {way.case_id for way in named}
     together = await store_of_cooperations.open_cooperations_in(conn, speaker, household_id)
     seen |= {each.case_id for each in await cooperations.knowing_household(conn, together, unit, now)}
     return [each for each in cases if each in seen] or NOT_FOUND

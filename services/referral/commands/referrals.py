@@ -114,7 +114,8 @@ async def request(
         await store.clear_sender_task(conn, wanted.based_on, from_unit)
     told: list[ReferralEvent] = [event_of(referral, partner_of(from_unit))]
     if (household_id := await households.household_of(conn, from_unit, case_id)) is not None:
-        told.append(link_of(referral, household_id))
+        named = await consents.household_consents(conn, [direction], Scope.TRANSFER, now)
+        told.append(link_of(referral, household_id, named.get(direction)))
     await outbox.publish_all(conn, [(event, None) for event in told], at=now)
     return referral
 

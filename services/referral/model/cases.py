@@ -21,7 +21,7 @@ from schemas import (
     ReferralEvent,
     ReferralId,
 )
-from schemas.codes import ConsentState, EndReason, Scope
+from schemas.codes import ConsentState, DataCategory, EndReason, Scope
 from schemas.cooperation import CooperationEndReason
 from services.referral.model.consents import Direction
 from services.referral.model.cooperations import OPEN as OPEN_COOPERATIONS
@@ -42,6 +42,7 @@ class Consent:
     scope: Scope
     state: ConsentState
     valid_until: datetime | None
+    covers_household: bool = False
 
     def is_valid_at(self, now: datetime) -> bool:
         """Whether something may rest on it at `now`."""
@@ -206,4 +207,5 @@ class Cases:
 
 def _consent(event: ConsentEvent, state: ConsentState, valid_until: datetime | None) -> Consent:
     direction = Direction(event.case_id, event.from_unit, event.to_unit)
-    return Consent(event.consent_id, event.case_id, direction, event.scope, state, valid_until)
+    covers_household = isinstance(event, ConsentSigned) and DataCategory.HOUSEHOLD in event.data_categories
+    return Consent(event.consent_id, event.case_id, direction, event.scope, state, valid_until, covers_household)

@@ -18,20 +18,20 @@ class Seen:
     state: CooperationState | None
 
 
-def seen_by(cooperation: Cooperation, unit: UnitId, heard: Set[UnitId]) -> Seen:
+def seen_by(cooperation: Cooperation, unit: UnitId, heard: Set[UnitId], *, hears_household: bool = False) -> Seen:
     """Return a cooperation as far as one of its units may know it.
 
-    heard: the units that a COOPERATION consent lets tell this one now. Who has not agreed yet, or is out, knows who
-    was asked by whom and its own part; who was asked also the household, which is the proposer's word. Who takes part
+    heard: the units that a COOPERATION consent lets tell this one now; hears_household: whether the proposer's names
+    the household too. Who has not agreed yet, or is out, knows who was asked by whom and its own part. Who takes part
     sees what it or a unit it hears has said. That somebody declined, left or ended it needs no consent; why does.
     """
     is_working = cooperation.part(unit) in WORKING
     known = frozenset(heard | {unit}) if is_working else frozenset({unit})
     is_planned = cooperation.meeting_planned_by in known
-    hears_proposer = cooperation.proposer in heard | {unit} and cooperation.part(unit) is not Part.OUT
+    knows_household = unit == cooperation.proposer or (hears_household and cooperation.part(unit) is not Part.OUT)
     seen = replace(
         cooperation,
-        household_id=cooperation.household_id if hears_proposer and cooperation.state in OPEN else None,
+        household_id=cooperation.household_id if knows_household and cooperation.state in OPEN else None,
         participants=tuple(
             _participant(each, cooperation.proposer, known, is_working) for each in cooperation.participants
         ),

@@ -213,10 +213,11 @@ def work(event_class: type[CooperationEvent], cooperation: Cooperation, unit: Un
     return event_class(**_about(cooperation, unit, cooperation.those(ParticipantState.AGREED)), **facts)
 
 
-def link(cooperation: Cooperation, household_id: HouseholdId) -> CooperationLinked:
-    """The proposer tells all others to which household the person belongs."""
-    about = _about(cooperation, cooperation.proposer, cooperation.those(*IN))
-    return CooperationLinked(**about, household_id=household_id)
+def link(cooperation: Cooperation, household_id: HouseholdId, allowed: Mapping[UnitId, ConsentId]) -> CooperationLinked:
+    """The proposer tells to which household the person belongs; allowed: the consents that let it tell whom."""
+    told = [unit for unit in cooperation.those(*IN) if unit in allowed]
+    about = _about(cooperation, cooperation.proposer, (cooperation.proposer, *told))
+    return CooperationLinked(**about, household_id=household_id, rests_on=tuple(allowed[unit] for unit in told))
 
 
 def ending(

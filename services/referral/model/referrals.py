@@ -207,6 +207,11 @@ class Referral:
         """The way back, from the service to the unit that referred."""
         return Direction(self.case_id, self.to_unit, self.from_unit)
 
+    @property
+    def transfer(self) -> Direction:
+        """The way of what the sender tells the recipient."""
+        return Direction(self.case_id, self.from_unit, self.to_unit)
+
 
 def steps(referral: Referral, act: Act, facts: Mapping[str, Any]) -> tuple[Referral, ...]:
     """Return the states that an act takes a referral through, in order; () where the act is not allowed.

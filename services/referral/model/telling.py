@@ -4,6 +4,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from schemas import (
+    ConsentId,
     HouseholdId,
     PartnerSlug,
     ReferralAcceptanceTakenBack,
@@ -109,9 +110,10 @@ def reminder_of(referral: Referral, deadline: Deadline, level: ContactLevel) -> 
     return ReferralReminded.model_validate({**_common(referral, None), **said})
 
 
-def link_of(referral: Referral, household_id: HouseholdId) -> ReferralLinked:
-    """Tell the service to which household the person belongs, as the unit that referred says."""
-    said = {**_common(referral, partner_of(referral.from_unit)), "household_id": household_id}
+def link_of(referral: Referral, household_id: HouseholdId, consent_id: ConsentId | None) -> ReferralLinked:
+    """Tell the service to which household the person belongs, as the unit that referred says; None: tell nobody."""
+    common = _common(referral, partner_of(referral.from_unit))
+    said = {**common, "household_id": household_id, "consent_id": consent_id}
     return ReferralLinked.model_validate(said)
 
 

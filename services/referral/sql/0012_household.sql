@@ -10,3 +10,6 @@ create index household_case on referral.household (case_id);
 
 -- Whom a participant has named as case lead.
 alter table referral.participant add column lead text;
+
+-- Whether a consent names the household among the data that may be told.
+alter table referral.consent add column covers_household boolean not null default false;

@@ -16,7 +16,7 @@ async def known_of(conn: Connection, cases: Collection[CaseId]) -> tuple[list[Co
     rows = await conn.fetch(
         """
         select case_id, erased_at is not null as is_erased,
-               consent_id, from_unit, to_unit, scope, state, valid_until
+               consent_id, from_unit, to_unit, scope, state, valid_until, covers_household
         from unnest($1::uuid[]) as wanted (case_id)
              left join referral.erased_case using (case_id)
              left join referral.consent using (case_id)
@@ -35,6 +35,7 @@ def _consent(row: Mapping[str, Any]) -> Consent:
         scope=Scope(row["scope"]),
         state=ConsentState(row["state"]),
         valid_until=row["valid_until"],
+        covers_household=row["covers_household"],
     )
 
 
@@ -42,9 +43,10 @@ async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
     """Write consents that began, were renewed or are over for good, also one not known yet; its first end stays."""
     await conn.execute(
         """
-        insert into referral.consent as known (consent_id, case_id, from_unit, to_unit, scope, state, valid_until)
+        insert into referral.consent as known
+            (consent_id, case_id, from_unit, to_unit, scope, state, valid_until, covers_household)
         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-                             $7::timestamptz[])
+                             $7::timestamptz[], $8::boolean[])
         on conflict (consent_id) do update
         set state = excluded.state, valid_until = coalesce(excluded.valid_until, known.valid_until)
         where known.state = 'given'
@@ -56,6 +58,7 @@ async def save_consents(conn: Connection, consents: Sequence[Consent]) -> None:
         [consent.scope for consent in consents],
         [consent.state for consent in consents],
         [consent.valid_until for consent in consents],
+        [consent.covers_household for consent in consents],
     )
 
 
@@ -111,3 +114,26 @@ async def longest_consent(conn: Connection, direction: Direction, scope: Scope, 
         now,
     )
     return None if found is None else ConsentId(found)
+
+
+async def household_consents(
+    conn: Connection, directions: Collection[Direction], scope: Scope, now: datetime
+) -> Mapping[Direction, ConsentId]:
+    """Return for each direction the consent of a scope that names the household and holds longest; without, nothing."""
+    wanted = list(directions)
+    rows = await conn.fetch(
+        """
+        select distinct on (case_id, from_unit, to_unit) case_id, from_unit, to_unit, consent_id
+        from referral.consent
+        join unnest($1::uuid[], $2::text[], $3::text[]) as wanted (case_id, from_unit, to_unit)
+             using (case_id, from_unit, to_unit)
+        where scope = $4 and covers_household and state = 'given' and valid_until > $5
+        order by case_id, from_unit, to_unit, valid_until desc, consent_id
+        """,
+        [each.case_id for each in wanted],
+        [each.from_unit for each in wanted],
+        [each.to_unit for each in wanted],
+        scope,
+        now,
+    )
+    return {Direction(row["case_id"], row["from_unit"], row["to_unit"]): ConsentId(row["consent_id"]) for row in rows}
