@@ -59,7 +59,7 @@ CALLERS = [
     ("", "operator"),
 ]
 
-Known = Mapping[str, Sequence[str]]
+Known = Mapping[str, Sequence[str | list[str]]]
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ async def test_intake_answers_as_documented(tmp_path: Path, create_database: Cal
 
 
 async def test_referral_answers_as_documented(tmp_path: Path, create_database: Callable[..., Any]) -> None:
-    """With each kind of entry, a training and the need it answers, a cooperation, and referrals in several states."""
+    """With each kind of entry, a training and its need, a cooperation, a household, and referrals in several states."""
     async with serving(REFERRAL, tmp_path, await create_database("referral")) as (opened, port):
         lotse = Lotse(opened)
         ids = [await lotse.referral(a_case(), *acts) for acts in ((), ("accept",), ("accept", "start"))]
@@ -154,7 +154,12 @@ async def test_referral_answers_as_documented(tmp_path: Path, create_database: C
         table = Table(lotse)
         await table.allow((AWO, JOBCENTER), (JOBCENTER, AWO))
         assert (await table.propose()).status_code == 201
-        known = {
+        case_ref = lotse.case_ref(table.case_id, AWO)
+        household = (await lotse.post("/v1/households", {"case_refs": [case_ref]})).json()["household_ref"]
+        known: Known = {
+            "case_ref": [case_ref],
+            "case_refs": [[case_ref]],
+            "household_ref": [household],
             "referral_id": ids,
             "cooperation_id": [table.cooperation_id],
             "training_need_id": [need],

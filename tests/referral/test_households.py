@@ -167,6 +167,9 @@ async def test_that_a_service_is_done_does_not_show_in_what_may_be_linked(lotse:
     assert (await lotse.act(silent, "complete")).status_code == 200
     assert (await lotse.seen(silent))["state"] == "received"
     assert (await link(lotse, *cases)).status_code == 201
+    assert {each.case_id: each.consent_id is None for each in await links(lotse)} == dict(
+        zip(cases, (True, False), strict=True)
+    )
     await lotse.running.feed(a_feedback(cases[0]), a_feedback(cases[0], Scope.FEEDBACK_OUTCOME))
     assert (await lotse.seen(silent))["state"] == "completed"
     assert is_problem(await link(lotse, *cases), 409, "nothing-under-way")
@@ -263,6 +266,10 @@ async def test_a_repeated_link_makes_one_household(lotse: Lotse) -> None:
     assert second.headers["Idempotency-Replayed"] == "true"
     assert (first.json(), first.headers["location"]) == (second.json(), second.headers["location"])
     assert len(await links(lotse)) == 2
+    await linked(lotse, *cases)
+    third = await link(lotse, *cases, Idempotency_Key="once")
+    assert (third.status_code, third.json()["case_refs"]) == (201, [])
+    assert third.json()["household_ref"] == first.json()["household_ref"]
 
 
 async def test_two_who_link_the_same_persons_at_once_leave_one_household(lotse: Lotse) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas import CaseId, HouseholdId, UnitId, new_id
+from schemas import CaseId, HouseholdId, new_id
 from services.chassis import db
 from services.chassis.access import note_access
 from services.chassis.api import Answer, Body, Caller, Changing, perform, respond
@@ -71,7 +71,9 @@ async def link_household(change: Changing, body: NewHousehold) -> Response:
         return await shown(conn, HouseholdId(UUID(ids[0])), now)
 
     async def shown(conn: Connection, household_id: HouseholdId, now: datetime) -> Answer:
-        view = await _view(conn, context, caller, unit, household_id, now)
+        seen = await households.members_seen(conn, household_id, unit, now)
+        # All of them may be of another household by the time the request is repeated.
+        view = _view(context, caller, household_id, [] if isinstance(seen, Refusal) else seen)
         return Answer(view, location=f"/v1/households/{view.household_ref}")
 
     return await perform(change, ids=[household_id], keys=keys, act=act, again=again, status=201)
@@ -85,17 +87,15 @@ async def show_household(
     unit = unit_of(caller, context)
     household_id = HouseholdId(context.references.resolve(caller.partner, household_ref))
     async with context.database.reading() as conn:
-        shown = await _view(conn, context, caller, unit, household_id, await db.now(conn))
+        seen = await households.members_seen(conn, household_id, unit, await db.now(conn))
+    if isinstance(seen, Refusal):
+        raise Problem(seen)
+    shown = _view(context, caller, household_id, seen)
     await note_access(context.database, caller, READ, shown.case_refs)
     return respond(Answer(shown))
 
 
-async def _view(
-    conn: Connection, context: Context, caller: Principal, unit: UnitId, household_id: HouseholdId, now: datetime
-) -> HouseholdView:
-    seen = await households.members_seen(conn, household_id, unit, now)
-    if isinstance(seen, Refusal):
-        raise Problem(seen)
+def _view(context: Context, caller: Principal, household_id: HouseholdId, seen: Sequence[CaseId]) -> HouseholdView:
     reference = context.references.reference
     return HouseholdView(
         household_ref=reference(caller.partner, household_id),

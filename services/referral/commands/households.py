@@ -42,11 +42,12 @@ async def link_members(
     if set(cases) - {each.case_id for each in sent} - {each.case_id for each in together}:
         return NOTHING_UNDER_WAY
     named = await consents.household_consents(conn, {each.transfer for each in sent}, Scope.TRANSFER, now)
-    links = [link_of(each, household_id, named.get(each.transfer)) for each in sent]
     joint = await cooperations.links(conn, together, household_id, now)
-    heard = {each.case_id for each in links if each.consent_id} | {each.case_id for each in joint if each.rests_on}
-    if len(cases) > 1 and set(cases) - heard:
+    # Also where the service is done with it: the unit must not learn that from what it may link.
+    allowed = {each.case_id for each in sent if each.transfer in named}
+    if len(cases) > 1 and set(cases) - allowed - {each.case_id for each in joint if each.rests_on}:
         return NO_CONSENT
+    links = [link_of(each, household_id, named.get(each.transfer) if each.state in OPEN else None) for each in sent]
     await store.put_members(conn, unit, household_id, cases)
     await cooperations.save_links(conn, together, joint, now)
     events: list[Event] = [*links, *joint]
